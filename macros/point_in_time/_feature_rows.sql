@@ -1,0 +1,66 @@
+{#-
+  A feature view's rows in the order in which they may be used: `_available` is when a row takes effect, `_event` and
+  `_created` settle which of two is newer; all in microseconds.
+
+  As known, a row takes effect at greatest(event, created), and only if it raises the running maximum of (event, created):
+  a late row about the past never hides what is newer. So that one ASOF join on `_available` answers "as known at".
+-#}
+{% macro _feature_rows(join, as_known_at) -%}
+    {%- set view = join.view -%}
+    {%- set event = fsync.micros(view.event) ~ (' + 86400000000' if view.event_type == 'date' else '') -%}
+    {%- set created -%}
+        {%- if view.created -%} coalesce({{ fsync.micros(view.created) }}, {{ event }}) {%- else -%} {{ event }} {%- endif -%}
+    {%- endset -%}
+    {%- set known = as_known_at and view.created -%}
+select
+    {%- for key in view['keys'] %}
+    {{ key }},
+    {%- endfor %}
+    {%- for feature in join.features %}
+    {{ feature.name }},
+    {%- endfor %}
+    {{ event }} as _event,
+    {{ created }} as _created,
+    {{ 'greatest(' ~ event ~ ', ' ~ created ~ ')' if known else event }} as _available
+from {{ view.relation }}
+where {{ view.event }} is not null
+    {%- for key in view['keys'] %}
+    and {{ key }} is not null
+    {%- endfor %}
+    {%- if known %}
+qualify {{ fsync._raises_maximum(view['keys']) }}
+    {%- endif %}
+{%- endmacro %}
+
+{% macro _raises_maximum(keys) -%}
+    {{ adapter.dispatch('_raises_maximum', 'fsync')(keys) }}
+{%- endmacro %}
+
+{% macro default___raises_maximum(keys) -%}
+    coalesce(
+        row(_event, _created) > max(row(_event, _created)) over (
+            partition by {{ keys | join(', ') }}
+            order by _available, _event, _created
+            rows between unbounded preceding and 1 preceding
+        ),
+        true
+    )
+{%- endmacro %}
+
+{#- BigQuery orders no structs, so (event, created) becomes one number. -#}
+{% macro bigquery___raises_maximum(keys) -%}
+    coalesce(
+        cast(_event as bignumeric) * 10000000000000000000 + _created > max(cast(_event as bignumeric) * 10000000000000000000 + _created) over (
+            partition by {{ keys | join(', ') }}
+            order by _available, _event, _created
+            rows between unbounded preceding and 1 preceding
+        ),
+        true
+    )
+{%- endmacro %}
+
+{% macro _within_ttl(join, event, at) -%}
+    {%- if join.view.ttl is none -%} {{ event }} <= {{ at }}
+    {%- else -%} {{ event }} >= {{ at }} - {{ join.view.ttl * 1000000 }}
+    {%- endif -%}
+{%- endmacro %}

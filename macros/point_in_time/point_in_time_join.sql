@@ -1,0 +1,150 @@
+{#-
+  The features as they were known at each row's own instant.
+
+    spine                          player_sessions                                     result
+    player_id | event_timestamp    player_id | event_timestamp | sessions_last_7d      player_id | event_timestamp | sessions_last_7d
+    p1        | 05-03 12:00        p1        | 05-03 00:00     | 2                     p1        | 05-03 12:00     | 2
+    p1        | 05-02 12:00        p1        | 05-04 00:00     | 5                     p1        | 05-02 12:00     | null
+
+  Per spine row at t, of the view's rows with the same keys, event_timestamp <= t and (as known) created_timestamp <= t: the
+  greatest (event_timestamp, created_timestamp), if its event timestamp is within the view's ttl: t - ttl <= event_timestamp.
+  Otherwise NULL, or the feature's declared default. Every spine row comes out exactly once, also with a NULL key.
+-#}
+{% macro point_in_time_join(spine, features, timestamp='event_timestamp', as_known_at=true, full_names=false) -%}
+    {%- set plan = fsync._join_plan(features, full_names) -%}
+    {%- if not execute -%}
+        {{ return('select * from ' ~ spine) }}
+    {%- endif -%}
+    {{ return(adapter.dispatch('point_in_time_join', 'fsync')(spine, plan, timestamp, as_known_at)) }}
+{%- endmacro %}
+
+{% macro default__point_in_time_join(spine, plan, timestamp, as_known_at) -%}
+with spine as (
+
+    select
+        *,
+        {{ fsync.micros(timestamp) }} as _at
+    from {{ spine }}
+
+)
+{%- for join in plan %},
+
+{{ join.rows }} as (
+
+    {{ fsync._feature_rows(join, as_known_at) | indent(4) }}
+
+)
+{%- endfor %}
+
+select
+    spine.* exclude (_at)
+    {%- for join in plan %}
+    {%- for feature in join.features %},
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', 'spine._at') }} then {{ join.rows }}.{{ feature.name }} else {{ feature.default }} end as {{ feature.alias }}
+    {%- endfor %}
+    {%- endfor %}
+from spine
+{%- for join in plan %}
+asof left join {{ join.rows }}
+    on {% for key in join.view['keys'] %}spine.{{ key }} = {{ join.rows }}.{{ key }} and {% endfor -%}
+    {#- The second and third parts of the order settle ties within the one pass. #}
+    row(spine._at, 9223372036854775807, 9223372036854775807) >= row({{ join.rows }}._available, {{ join.rows }}._event, {{ join.rows }}._created)
+{%- endfor %}
+{%- endmacro %}
+
+{#-
+  BigQuery has no ASOF join, and a range join degrades with skew: spine and feature rows are put in one order of time
+  instead, and each spine row takes the last feature row before it. The spine row travels whole, so it needs no key.
+-#}
+{% macro bigquery__point_in_time_join(spine, plan, timestamp, as_known_at) -%}
+with joined_0 as (
+
+    select
+        spine as _spine,
+        {{ fsync.micros('spine.' ~ timestamp) }} as _at
+    from {{ spine }} as spine
+
+)
+{%- for join in plan %},
+
+{{ join.rows }} as (
+
+    {{ fsync._feature_rows(join, as_known_at) | indent(4) }}
+
+),
+
+timeline_{{ loop.index }} as (
+
+    select
+        _spine,
+        _at,
+        {%- for earlier in plan[:loop.index0] %}
+        {{ earlier.rows }},
+        {%- endfor %}
+        {%- for key in join.view['keys'] %}
+        _spine.{{ key }} as _key_{{ loop.index }},
+        {%- endfor %}
+        _at as _available,
+        true as _is_spine,
+        cast(null as int64) as _event,
+        cast(null as int64) as _created,
+        null as _row
+    from joined_{{ loop.index0 }}
+
+    union all
+
+    select
+        null,
+        null,
+        {%- for earlier in plan[:loop.index0] %}
+        null,
+        {%- endfor %}
+        {%- for key in join.view['keys'] %}
+        {{ key }},
+        {%- endfor %}
+        _available,
+        false,
+        _event,
+        _created,
+        struct(_event{% for feature in join.features %}, {{ feature.name }}{% endfor %})
+    from {{ join.rows }}
+
+),
+
+filled_{{ loop.index }} as (
+
+    select
+        *,
+        last_value(_row ignore nulls) over (
+            partition by {% for key in join.view['keys'] %}_key_{{ loop.index }}{{ ', ' if not loop.last }}{% endfor %}
+            order by _available, _is_spine, _event, _created
+            rows between unbounded preceding and current row
+        ) as _found
+    from timeline_{{ loop.index }}
+
+),
+
+joined_{{ loop.index }} as (
+
+    select
+        _spine,
+        _at,
+        {%- for earlier in plan[:loop.index0] %}
+        {{ earlier.rows }},
+        {%- endfor %}
+        case when _at is not null then _found end as {{ join.rows }}
+    from filled_{{ loop.index }}
+    where _is_spine
+
+)
+{%- endfor %}
+
+select
+    _spine.*
+    {%- for join in plan %}
+    {%- for feature in join.features %},
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', '_at') }} then {{ join.rows }}.{{ feature.name }} else {{ feature.default }} end as {{ feature.alias }}
+    {%- endfor %}
+    {%- endfor %}
+from joined_{{ plan | length }}
+{%- endmacro %}

@@ -1,0 +1,58 @@
+{#-
+  What the manifest says of a feature view, from its name as written in a reference: `view` or `view@version`.
+  Returns {name, version, relation, keys, event, event_type, created, ttl (seconds or none), features: {name: default}}.
+-#}
+{% macro _feature_view(reference) -%}
+    {%- set name = reference.split('@')[0] -%}
+    {%- set version = reference.split('@')[1] if '@' in reference else none -%}
+    {%- set relation = ref(name, v=version) if version else ref(name) -%}
+    {%- if not execute -%}
+        {{ return({'relation': relation, 'keys': [], 'features': {}}) }}
+    {%- endif -%}
+
+    {%- set found = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == name -%}
+        {%- set wanted = version if version else node.latest_version -%}
+        {%- if wanted is none or (node.version | string) == (wanted | string) -%}
+            {%- do found.append(node) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- set node = found | first -%}
+    {%- set meta = node.config.meta -%}
+    {%- if 'entity' not in meta or not node.config.event_time -%}
+        {{ exceptions.raise_compiler_error("Model '" ~ reference ~ "' is no feature view: it needs `event_time` and `meta.entity` in its config") }}
+    {%- endif -%}
+
+    {%- set keys = fsync._join_keys(meta) -%}
+    {%- set created = meta.get('created_timestamp') -%}
+    {%- set features = {} -%}
+    {%- for column in node.columns.values() -%}
+        {%- set column_meta = column.config.meta if column.config and column.config.meta else column.meta -%}
+        {%- if column.name not in keys + [node.config.event_time, created] and column_meta.get('feature', true) -%}
+            {%- do features.update({column.name: column_meta.get('default')}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return({
+        'name': name,
+        'version': node.version,
+        'relation': relation,
+        'keys': keys,
+        'event': node.config.event_time,
+        'event_type': (node.columns[node.config.event_time].data_type or '') | lower,
+        'created': created,
+        'ttl': fsync.duration_seconds(meta['ttl']) if meta.get('ttl') else none,
+        'features': features,
+    }) }}
+{%- endmacro %}
+
+{#- The join keys of a feature view: `join_key` where given, else `<entity>_id` for each entity. -#}
+{% macro _join_keys(meta) -%}
+    {%- set entities = [meta.entity] if meta.entity is string else meta.entity -%}
+    {%- set named = meta.get('join_key') -%}
+    {%- if named -%}
+        {{ return([named] if named is string else named) }}
+    {%- endif -%}
+    {%- set keys = [] -%}
+    {%- for entity in entities -%} {%- do keys.append(entity ~ '_id') -%} {%- endfor -%}
+    {{ return(keys) }}
+{%- endmacro %}

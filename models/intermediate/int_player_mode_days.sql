@@ -1,0 +1,27 @@
+-- Daily tiles of matches per player and game mode.
+with matches as (
+
+    select
+        *,
+        greatest({{ after('event_day', '1d') }}, ingested_at) as available_at
+    from {{ ref('stg_events') }}
+    where event_name = 'match_end'
+        and game_mode is not null
+
+)
+
+select
+    player_id,
+    game_mode,
+    event_day as tile_start,
+    available_at,
+    max(ingested_at) as created_timestamp,
+    count(*) as matches,
+    sum(case when match_won then 1 else 0 end) as matches_won,
+    max(score) as max_score
+from matches
+where available_at <= {{ watermark() }}
+    {% if is_incremental() %}
+    and available_at > {{ since() }}
+    {% endif %}
+group by player_id, game_mode, event_day, available_at

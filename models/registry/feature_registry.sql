@@ -1,0 +1,2 @@
+-- One row per feature as the project defines it now, read from the manifest that dbt runs with.
+{{ feature_registry() }}
