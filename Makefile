@@ -19,4 +19,4 @@ lock:  ## pyproject.toml to requirements.txt, with hashes; newer versions: make 
 		--python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet --output-file requirements.txt $(ARGS)
 
 clean:  ## everything made here but .venv
-	@scripts/clean
+	rm -rf target dbt_packages logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
