@@ -1,0 +1,42 @@
+from typing import Annotated
+
+import typer
+
+from sync.cli.failures import FsyncGroup
+from sync.cli.get import get
+from sync.cli.online import online
+from sync.cli.redis import redis_app
+from sync.cli.views import views
+
+app = typer.Typer(
+    name="fsync",
+    cls=FsyncGroup,
+    help="A feature store you write in SQL: dbt models in, Redis features out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Rich would double the time that --help takes.
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(online)
+app.command()(get)
+app.command()(views)
+app.add_typer(redis_app, name="redis")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fsync {version('fsync')}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    del version

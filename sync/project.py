@@ -1,0 +1,115 @@
+"""Where a dbt project keeps its manifest and its warehouse, found the way dbt finds them."""
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sync.errors import FsyncError, did_you_mean
+
+
+class Project(NamedTuple):
+    name: str
+    directory: Path
+    target_path: Path
+    profile: str | None
+
+
+class Target(NamedTuple):
+    name: str
+    settings: dict[str, Any]
+    source: Path
+
+
+def open_project(project_dir: "str | Path | None" = None) -> Project:
+    directory = Path(project_dir or os.environ.get("DBT_PROJECT_DIR") or ".").expanduser().resolve()
+    path = directory / "dbt_project.yml"
+    if not path.is_file():
+        raise FsyncError(
+            f"no dbt_project.yml in {directory}; run fsync in a dbt project or give --project-dir"
+        )
+    settings = _read_yaml(path)
+    name = settings.get("name")
+    if not isinstance(name, str):
+        raise FsyncError(f"{path} has no `name`")
+    target_path = os.environ.get("DBT_TARGET_PATH") or settings.get("target-path") or "target"
+    return Project(name, directory, directory / _render(str(target_path), path), settings.get("profile"))
+
+
+def read_target(
+    project: Project,
+    profiles_dir: "str | Path | None" = None,
+    profile: str | None = None,
+    target: str | None = None,
+) -> Target:
+    path = _profiles_path(project, profiles_dir)
+    # Only the one output is rendered, so that another target's env_var may be missing.
+    profiles = _read_yaml(path)
+    profile = profile or os.environ.get("DBT_PROFILE") or _render(project.profile or "", path)
+    if profile not in profiles:
+        known = [name for name in profiles if name != "config"]
+        raise FsyncError(f"{path} has no profile '{profile}'{did_you_mean(profile, known)}")
+    entry = profiles[profile] if isinstance(profiles[profile], dict) else {}
+    outputs = entry.get("outputs")
+    if not isinstance(outputs, dict) or not outputs:
+        raise FsyncError(f"{path}: profile {profile} has no outputs")
+    target = target or os.environ.get("DBT_TARGET") or _render(str(entry.get("target", "default")), path)
+    if target not in outputs:
+        raise FsyncError(f"{path}: profile {profile} has no target '{target}'{did_you_mean(target, outputs)}")
+    settings = _render_tree(outputs[target], path)
+    if not isinstance(settings, dict) or not isinstance(settings.get("type"), str):
+        raise FsyncError(f"{path}: target {target} of profile {profile} has no `type`")
+    return Target(target, settings, path)
+
+
+def _profiles_path(project: Project, profiles_dir: "str | Path | None") -> Path:
+    explicit = profiles_dir or os.environ.get("DBT_PROFILES_DIR")
+    folders = [Path(explicit).expanduser()] if explicit else [project.directory, Path.home() / ".dbt"]
+    for folder in folders:
+        if (folder / "profiles.yml").is_file():
+            return (folder / "profiles.yml").resolve()
+    raise FsyncError(f"no profiles.yml in {' or '.join(map(str, folders))}; give --profiles-dir")
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise FsyncError(f"{path}{line}: not valid YAML ({getattr(error, 'problem', error)})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise FsyncError(f"cannot read {path}: {error}") from None
+    if not isinstance(content, dict):
+        raise FsyncError(f"{path} is not a mapping of settings")
+    return content
+
+
+def _render_tree(value: Any, path: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _render_tree(item, path) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_render_tree(item, path) for item in value]
+    return _render(value, path) if isinstance(value, str) else value
+
+
+def _render(text: str, path: Path) -> str:
+    if "{{" not in text and "{%" not in text:
+        return text
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
+
+    def env_var(name: str, default: str | None = None) -> str:
+        value = os.environ.get(name, default)
+        if value is None:
+            raise FsyncError(f"{path} needs the environment variable {name}, which is not set")
+        return value
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    environment.filters.update(as_bool=str, as_number=str, as_native=str, as_text=str)
+    try:
+        return environment.from_string(text).render(env_var=env_var)
+    except TemplateError as error:
+        raise FsyncError(f"{path}: cannot render {text!r}: {error}") from None

@@ -1,0 +1,1 @@
+"""What the dbt manifest says about features; nothing is declared anywhere else."""

@@ -1,0 +1,98 @@
+"""`target/manifest.json`, of which only the fields below are decoded: lenient about what is dbt's."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sync.errors import FsyncError
+
+
+class Contract(msgspec.Struct):
+    enforced: bool = False
+
+
+class NodeConfig(msgspec.Struct):
+    enabled: bool = True
+    materialized: str = "view"
+    meta: dict[str, Any] = {}
+    event_time: str | None = None
+    contract: Contract | None = None
+
+
+class ColumnConfig(msgspec.Struct):
+    meta: dict[str, Any] = {}
+
+
+class Column(msgspec.Struct):
+    name: str
+    data_type: str | None = None
+    description: str = ""
+    meta: dict[str, Any] = {}
+    config: ColumnConfig | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {**self.meta, **(self.config.meta if self.config else {})}
+
+
+class Checksum(msgspec.Struct, frozen=True):
+    name: str = "none"
+    checksum: str = ""
+
+
+class Node(msgspec.Struct):
+    name: str
+    resource_type: str
+    package_name: str
+    original_file_path: str
+    unique_id: str
+    config: NodeConfig
+    checksum: Checksum = Checksum()
+    tags: list[str] = []
+    description: str = ""
+    columns: dict[str, Column] = {}
+    patch_path: str | None = None
+    relation_name: str | None = None
+    version: str | int | float | None = None
+    latest_version: str | int | float | None = None
+    deprecation_date: str | None = None
+
+
+class Exposure(msgspec.Struct):
+    name: str
+    package_name: str
+    original_file_path: str
+    config: NodeConfig = msgspec.field(default_factory=NodeConfig)
+    meta: dict[str, Any] = {}
+    description: str = ""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {**self.meta, **self.config.meta}
+
+
+class Metadata(msgspec.Struct):
+    project_name: str
+    adapter_type: str | None = None
+
+
+class Manifest(msgspec.Struct):
+    metadata: Metadata
+    nodes: dict[str, Node]
+    exposures: dict[str, Exposure] = {}
+
+
+def read_manifest(path: Path) -> Manifest:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise FsyncError(f"no manifest at {path}; run `dbt build` (or `dbt parse`) first") from None
+    except OSError as error:
+        raise FsyncError(f"cannot read {path}: {error.strerror}") from None
+    try:
+        return msgspec.json.decode(content, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise FsyncError(
+            f"{path} is not a manifest that fsync can read ({error}); run `dbt parse` again"
+        ) from None

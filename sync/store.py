@@ -1,0 +1,149 @@
+"""The library behind every command."""
+
+import os
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sync.errors import FsyncError
+from sync.instants import now, parse_instant
+from sync.project import open_project, read_target
+from sync.registry.registry import FeatureService, Registry, load_registry
+from sync.registry.views import FeatureView
+
+if TYPE_CHECKING:
+    import redis
+
+    from sync.online.read import OnlineFeatures
+    from sync.online.synchronize import Progress, SyncResult
+    from sync.redis_server import RedisServer
+
+
+class SyncError(FsyncError):
+    """Some views could not be synced, or not wholly; `results` tells of each."""
+
+    def __init__(self, message: str, results: "list[SyncResult]") -> None:
+        super().__init__(message)
+        self.results = results
+
+
+class FeatureStore:
+    def __init__(
+        self,
+        project_dir: "str | Path | None" = None,
+        *,
+        target: str | None = None,
+        profile: str | None = None,
+        profiles_dir: "str | Path | None" = None,
+        redis_url: str | None = None,
+    ) -> None:
+        self.project = open_project(project_dir)
+        self._target, self._profile, self._profiles_dir = target, profile, profiles_dir
+        self._redis_url = redis_url or os.environ.get("FSYNC_REDIS_URL") or None
+
+    @cached_property
+    def registry(self) -> Registry:
+        return load_registry(self.project.directory, self.project.target_path)
+
+    @cached_property
+    def server(self) -> "RedisServer":
+        from sync.redis_server import RedisServer
+
+        return RedisServer(self.project.target_path)
+
+    @property
+    def redis_url(self) -> str:
+        return self._redis_url or self.server.url
+
+    @property
+    def uses_own_redis(self) -> bool:
+        return self._redis_url is None
+
+    def views(self) -> list[FeatureView]:
+        return list(self.registry.views.values())
+
+    def services(self) -> list[FeatureService]:
+        return list(self.registry.services.values())
+
+    def sync(
+        self,
+        select: Sequence[str] = (),
+        *,
+        full_refresh: bool = False,
+        dry_run: bool = False,
+        as_of: "str | datetime | None" = None,
+    ) -> "list[SyncResult]":
+        """Put each view's newest rows into Redis. Raises SyncError at the end if any view failed."""
+        results = list(self.sync_each(select, full_refresh=full_refresh, dry_run=dry_run, as_of=as_of))
+        failed = [result for result in results if result.error]
+        if failed:
+            raise SyncError("; ".join(str(result.error) for result in failed), results)
+        return results
+
+    def sync_each(
+        self,
+        select: Sequence[str] = (),
+        *,
+        full_refresh: bool = False,
+        dry_run: bool = False,
+        as_of: "str | datetime | None" = None,
+        progress: "Progress | None" = None,
+    ) -> "Iterator[SyncResult]":
+        """The same, view by view; a view that fails is a result with `error`, and the next one follows."""
+        instant = parse_instant(as_of)
+        registry = self.registry
+        if registry.stale:
+            raise FsyncError(
+                f"{', '.join(registry.stale)} changed after the manifest in {self.project.target_path} "
+                "was written; run `dbt build` (or `dbt parse`)"
+            )
+        views = [view for view in registry.select(tuple(select)) if view.online]
+        if select and not views:
+            raise FsyncError(f"{', '.join(select)} is kept out of Redis by `online: false`")
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        from sync.online.connect import redis_failures
+        from sync.online.synchronize import Sync
+        from sync.online.write import write_services
+
+        client = None if dry_run else self._connect()
+        if client is not None:
+            with redis_failures(self.redis_url):
+                write_services(client, self.project.name, registry.services)
+        sync = Sync(
+            self.project, target, self.redis_url, client, instant, as_of is not None, full_refresh, progress
+        )
+        yield from sync.views(views)
+
+    def get_online_features(
+        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+    ) -> "OnlineFeatures":
+        """Features of entities: of a view (`view`, `view@2`), a feature service, or a list of references.
+
+        A key is a value, a tuple of the join keys' values in their order, or a mapping by name.
+        """
+        from sync.online.connect import redis_failures
+        from sync.online.read import OnlineReader
+
+        instant = now() if as_of is None else parse_instant(as_of)
+        client = self._connect()
+        with redis_failures(self.redis_url):
+            return OnlineReader(client, self.project.name).get(features, keys, instant)
+
+    def split_keys(self, features: "str | Sequence[str]", texts: Sequence[str]) -> list[Any]:
+        """Keys as a person types them: `p1`, or `p1,casual` where the features need several parts."""
+        from sync.online.connect import redis_failures
+        from sync.online.layout import split_entity_key
+        from sync.online.read import OnlineReader
+
+        with redis_failures(self.redis_url):
+            parts = OnlineReader(self._connect(), self.project.name).join_keys(features)
+        return [text if len(parts) == 1 else split_entity_key(text) for text in texts]
+
+    def _connect(self) -> "redis.Redis":
+        from sync.online.connect import connect
+
+        if self.uses_own_redis:
+            self.server.start()
+        return connect(self.redis_url)

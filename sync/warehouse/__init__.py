@@ -1,0 +1,1 @@
+"""Reads a feature view's newest rows from the warehouse that dbt's profile names, as Arrow."""

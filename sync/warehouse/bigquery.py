@@ -1,0 +1,136 @@
+import base64
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from sync.errors import FsyncError
+from sync.instants import DAY, to_datetime
+from sync.project import Target
+from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatchReader
+
+
+class BigQueryWarehouse:
+    def __init__(self, client: Any, settings: dict[str, Any]) -> None:
+        self._client = client
+        self._settings = settings
+
+    def columns(self, relation: str) -> dict[str, str]:
+        from google.api_core.exceptions import NotFound
+
+        try:
+            with _failures(NotFound):
+                table = self._client.get_table(relation.replace("`", ""))
+        except NotFound:
+            raise LookupError(relation) from None
+        return {field.name: field.field_type for field in table.schema}
+
+    def time_kind(self, data_type: str) -> TimeKind:
+        return {"DATE": "date", "TIMESTAMP": "zoned"}.get(data_type.upper(), "naive")  # type: ignore[return-value]
+
+    def quote(self, identifier: str) -> str:
+        return "`" + identifier.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+    def literal(self, instant: int, kind: TimeKind) -> str:
+        if kind == "date":
+            return f"date '{to_datetime(instant - DAY):%Y-%m-%d}'"
+        text = f"{to_datetime(instant):%Y-%m-%d %H:%M:%S.%f}"
+        return f"timestamp '{text}+00'" if kind == "zoned" else f"datetime '{text}'"
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        with _failures():
+            return tuple(next(iter(self._query(sql).result())).values())
+
+    @contextmanager
+    def arrow(self, sql: str) -> Iterator["RecordBatchReader"]:
+        import pyarrow
+
+        with _failures():
+            result = self._query(sql).result()
+            batches = iter(result.to_arrow_iterable())
+            first = next(batches, None)
+            if first is None:
+                yield pyarrow.RecordBatchReader.from_batches(result.to_arrow().schema, [])
+            else:
+                yield pyarrow.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
+
+    def _query(self, sql: str) -> Any:
+        from google.cloud.bigquery import QueryJobConfig
+
+        limit = self._settings.get("maximum_bytes_billed")
+        return self._client.query(sql, job_config=QueryJobConfig(maximum_bytes_billed=limit))
+
+
+def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
+    yield first
+    yield from rest
+
+
+@contextmanager
+def open_bigquery(target: Target) -> Iterator[BigQueryWarehouse]:
+    try:
+        from google.cloud import bigquery
+    except ImportError:
+        raise WarehouseUnavailable(
+            f"target {target.name} is BigQuery, whose client is missing; run `pip install 'fsync[bigquery]'`"
+        ) from None
+    settings = target.settings
+    with _failures():
+        client = bigquery.Client(
+            project=settings.get("execution_project") or settings.get("project") or settings.get("database"),
+            credentials=_credentials(settings, target),
+            location=settings.get("location"),
+        )
+    try:
+        yield BigQueryWarehouse(client, settings)
+    finally:
+        client.close()  # type: ignore[no-untyped-call]
+
+
+def _credentials(settings: dict[str, Any], target: Target) -> Any:
+    from google.oauth2 import credentials
+
+    method = settings.get("method", "oauth")
+    if method == "oauth":
+        return None
+    if method == "service-account":
+        return _service_account().from_service_account_file(settings.get("keyfile"))
+    if method == "service-account-json":
+        info = settings.get("keyfile_json")
+        if isinstance(info, str):
+            info = json.loads(base64.b64decode(info) if not info.lstrip().startswith("{") else info)
+        return _service_account().from_service_account_info(info)
+    if method == "oauth-secrets":
+        return credentials.Credentials(  # type: ignore[no-untyped-call]
+            token=settings.get("token"),
+            refresh_token=settings.get("refresh_token"),
+            client_id=settings.get("client_id"),
+            client_secret=settings.get("client_secret"),
+            token_uri=settings.get("token_uri"),
+        )
+    raise WarehouseUnavailable(
+        f"{target.source}: target {target.name} has method '{method}'; fsync knows oauth, oauth-secrets, "
+        "service-account and service-account-json"
+    )
+
+
+def _service_account() -> Any:
+    from google.oauth2.service_account import Credentials
+
+    return Credentials
+
+
+@contextmanager
+def _failures(*passing: type[Exception]) -> Iterator[None]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
+    try:
+        yield
+    except passing:
+        raise
+    except (GoogleAPIError, GoogleAuthError, OSError, ValueError) as error:
+        raise FsyncError(f"BigQuery: {str(error).partition(chr(10))[0]}") from None

@@ -1,0 +1,47 @@
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from sync.errors import FsyncError, did_you_mean
+from sync.project import Project, Target
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatchReader
+
+TimeKind = Literal["date", "naive", "zoned"]
+
+
+class WarehouseUnavailable(FsyncError):
+    """The warehouse cannot be used at all, so that going on with another view is of no use."""
+
+
+class Warehouse(Protocol):
+    """What fsync asks of a warehouse. Identifiers in SQL are always quoted through `quote`."""
+
+    def columns(self, relation: str) -> dict[str, str]:
+        """Column names and types as the warehouse has them; LookupError when there is no such relation."""
+
+    def time_kind(self, data_type: str) -> TimeKind: ...
+
+    def quote(self, identifier: str) -> str: ...
+
+    def literal(self, instant: int, kind: TimeKind) -> str: ...
+
+    def row(self, sql: str) -> tuple[Any, ...]: ...
+
+    def arrow(self, sql: str) -> AbstractContextManager["RecordBatchReader"]: ...
+
+
+def open_warehouse(project: Project, target: Target) -> AbstractContextManager[Warehouse]:
+    kind = target.settings["type"]
+    if kind == "duckdb":
+        from sync.warehouse.duckdb import open_duckdb
+
+        return open_duckdb(project, target)
+    if kind == "bigquery":
+        from sync.warehouse.bigquery import open_bigquery
+
+        return open_bigquery(target)
+    raise WarehouseUnavailable(
+        f"{target.source}: target {target.name} is of type '{kind}'"
+        f"{did_you_mean(kind, ['duckdb', 'bigquery'])}; fsync reads duckdb and bigquery"
+    )
