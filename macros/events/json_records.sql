@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {% macro default__json_records(column) -%}
-    cast(cast({{ column }} as json) as struct(key varchar, value struct(string_value varchar, int_value bigint, float_value double, double_value double))[])
+    from_json({{ column }}, '[{"key": "VARCHAR", "value": {"string_value": "VARCHAR", "int_value": "BIGINT", "float_value": "DOUBLE", "double_value": "DOUBLE"}}]')
 {%- endmacro %}
 
 {% macro bigquery__json_records(column) -%}

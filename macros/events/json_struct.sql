@@ -8,7 +8,7 @@
 {%- endmacro %}
 
 {% macro default__json_struct(column, fields) -%}
-    cast(cast({{ column }} as json) as struct({% for field in fields %}{{ field }} varchar{{ ', ' if not loop.last }}{% endfor %}))
+    from_json({{ column }}, '{ {%- for field in fields %}"{{ field }}": "VARCHAR"{{ ', ' if not loop.last }}{% endfor -%} }')
 {%- endmacro %}
 
 {% macro bigquery__json_struct(column, fields) -%}

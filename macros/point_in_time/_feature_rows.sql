@@ -7,7 +7,7 @@
 -#}
 {% macro _feature_rows(join, as_known_at) -%}
     {%- set view = join.view -%}
-    {%- set event = fsync.micros(view.event) ~ (' + 86400000000' if view.event_type == 'date' else '') -%}
+    {%- set event = fsync.micros(view.event) ~ (' + 86400000000' if view.event_type | lower == 'date' else '') -%}
     {%- set created -%}
         {%- if view.created -%} coalesce({{ fsync.micros(view.created) }}, {{ event }}) {%- else -%} {{ event }} {%- endif -%}
     {%- endset -%}

@@ -27,7 +27,7 @@
     {%- set created = meta.get('created_timestamp') -%}
     {%- set features = {} -%}
     {%- for column in node.columns.values() -%}
-        {%- set column_meta = column.config.meta if column.config and column.config.meta else column.meta -%}
+        {%- set column_meta = fsync._column_meta(column) -%}
         {%- if column.name not in keys + [node.config.event_time, created] and column_meta.get('feature', true) -%}
             {%- do features.update({column.name: column_meta.get('default')}) -%}
         {%- endif -%}
@@ -38,7 +38,7 @@
         'relation': relation,
         'keys': keys,
         'event': node.config.event_time,
-        'event_type': (node.columns[node.config.event_time].data_type or '') | lower,
+        'event_type': node.columns.get(node.config.event_time, {}).get('data_type') or '',
         'created': created,
         'ttl': fsync.duration_seconds(meta['ttl']) if meta.get('ttl') else none,
         'features': features,
@@ -55,4 +55,9 @@
     {%- set keys = [] -%}
     {%- for entity in entities -%} {%- do keys.append(entity ~ '_id') -%} {%- endfor -%}
     {{ return(keys) }}
+{%- endmacro %}
+
+{#- dbt keeps a column's meta in two places, the newer one under `config`. -#}
+{% macro _column_meta(column) -%}
+    {{ return((column.get('config') or {}).get('meta') or column.get('meta') or {}) }}
 {%- endmacro %}

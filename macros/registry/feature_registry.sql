@@ -15,7 +15,7 @@
         {%- set computation = local_md5(fsync._definition(node)) -%}
         {%- set others = fsync._join_keys(meta) + [node.config.event_time, meta.get('created_timestamp')] -%}
         {%- for column in node.columns.values() -%}
-            {%- set column_meta = column.config.meta if column.config and column.config.meta else column.meta -%}
+            {%- set column_meta = fsync._column_meta(column) -%}
             {%- if column.name not in others and column_meta.get('feature', true) -%}
                 {%- set declared = [computation, column.name, column.data_type, column_meta.get('default'), meta.get('ttl')] | join('|') -%}
                 {%- do rows.append([

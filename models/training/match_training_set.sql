@@ -4,6 +4,6 @@
         'player_mode:mode_matches_last_30d',
         'player_mode:mode_win_rate_last_30d',
         'player_progression:player_skill_level',
-        'player_engagement@1:total_playtime'
+        'player_engagement:total_playtime'
     ]
 ) }}

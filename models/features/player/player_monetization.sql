@@ -25,7 +25,7 @@ select
     revenue_micros_last_30d / 1000000.0 as revenue_last_30d,
     purchases_total,
     purchases_last_30d,
-    case when purchases_last_7d > 0 then 1 else 0 end as purchased_last_week,
+    cast(case when purchases_last_7d > 0 then 1 else 0 end as {{ dbt.type_bigint() }}) as purchased_last_week,
     ads_watched_last_7d,
     ad_revenue_micros_last_30d / 1000000.0 as ad_revenue_last_30d,
     case

@@ -4,7 +4,7 @@ select
     created_timestamp,
     session_duration_minutes,
     events_last_5min / 5.0 as activity_rate_per_minute,
-    action_diversity_5min,
+    cast(action_diversity_5min as {{ dbt.type_bigint() }}) as action_diversity_5min,
     current_level,
     current_score,
     -- Levels an hour, with six minutes as the shortest session to divide by.
