@@ -19,4 +19,5 @@ lock:  ## pyproject.toml to requirements.txt, with hashes; newer versions: make 
 		--python-version 3.11 --generate-hashes --no-strip-extras --no-header --quiet --output-file requirements.txt $(ARGS)
 
 clean:  ## everything made here but .venv
+	@if [ -d target/redis ] && [ -x .venv/bin/fsync ]; then .venv/bin/fsync redis stop; fi
 	rm -rf target dbt_packages logs build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
