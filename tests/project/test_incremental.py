@@ -1,0 +1,119 @@
+"""Runs day by day end in the same rows as one run over everything, and never change a row."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+
+Dbt = Callable[..., str]
+Rows = list[tuple[object, ...]]
+
+MODELS = [
+    "stg_events",
+    "int_sessions",
+    "int_player_session_days",
+    "int_player_days",
+    "int_player_mode_days",
+    "int_player_first_uses",
+    "int_player_activity",
+    "player_sessions",
+    "player_engagement_v1",
+    "player_engagement_v2",
+    "player_monetization",
+    "player_social",
+    "player_progression",
+    "player_mode",
+    "player_realtime",
+]
+SELECTION = ["--select", "+path:models/features", "--exclude", "+player_profile", "--resource-types", "model"]
+# Within a day, at its end, and a gap of several days.
+CUTS = ["2026-06-10 13:37:00", "2026-06-11 00:00:00", "2026-06-11 18:00:00", "2026-06-16 06:00:00"]
+
+
+def rows_of(warehouse: Path) -> dict[str, Rows]:
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        return {model: connection.sql(f"select * from {model} order by all").fetchall() for model in MODELS}
+
+
+@pytest.fixture(scope="module")
+def builds(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Rows]], dict[str, Rows]]:
+    folder = tmp_path_factory.mktemp("incremental")
+    daily, whole = folder / "daily.duckdb", folder / "whole.duckdb"
+    steps = []
+    dbt(daily, "seed")
+    for cut in CUTS:
+        dbt(daily, "run", *SELECTION, "--vars", f"{{known_until: '{cut}'}}")
+        steps.append(rows_of(daily))
+    dbt(whole, "seed")
+    dbt(whole, "run", *SELECTION, "--vars", f"{{known_until: '{CUTS[-1]}'}}")
+    return steps, rows_of(whole)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_incremental_runs_equal_one_whole_run(
+    model: str, builds: tuple[list[dict[str, Rows]], dict[str, Rows]]
+) -> None:
+    steps, whole = builds
+    assert steps[-1][model] == whole[model]
+    assert len(steps[0][model]) < len(whole[model])
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_incremental_runs_only_append(
+    model: str, builds: tuple[list[dict[str, Rows]], dict[str, Rows]]
+) -> None:
+    steps, _ = builds
+    for before, after in zip(steps, steps[1:], strict=False):
+        assert set(before[model]) <= set(after[model])
+
+
+def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(dbt: Dbt, tmp_path: Path) -> None:
+    warehouse, raw = tmp_path / "late.duckdb", tmp_path / "raw"
+    raw.mkdir()
+
+    def load(day: int, hours: list[int]) -> None:
+        """Events of one session of one player, at these hours of a day in May; each uploaded at once."""
+        with duckdb.connect() as connection:
+            connection.sql(f"""
+                copy (
+                    select
+                        epoch_us(timestamp '2026-05-01' + interval {day - 1} days + to_hours(hour)) as event_timestamp,
+                        'level_end' as event_name,
+                        [{{'key': 'level', 'value': {{'string_value': null::varchar, 'int_value': 3::bigint,
+                           'float_value': null::double, 'double_value': null::double}}}}] as event_params,
+                        1::bigint as event_bundle_sequence_id,
+                        0::bigint as event_server_timestamp_offset,
+                        null::double as event_value_in_usd,
+                        null::varchar as user_id,
+                        'p1' as user_pseudo_id,
+                        [{{'key': 'difficulty', 'value': {{'string_value': 'easy', 'int_value': null::bigint,
+                           'float_value': null::double, 'double_value': null::double}}}}] as user_properties,
+                        {{'language': 'en'}} as device, {{'country': 'Chile'}} as geo,
+                        {{'version': '1'}} as app_info, {{'medium': 'organic'}} as traffic_source, 'IOS' as platform
+                    from unnest({hours}) as hours(hour)
+                ) to '{raw}/{day}_{hours[0]}.parquet'
+            """)
+
+    def run() -> Rows:
+        dbt(
+            warehouse, "run", "--select", "stg_events", "base_firebase_events",
+            FSYNC_RAW_EVENTS="export", FSYNC_EVENTS_PATH=f"{raw}/*.parquet",
+        )  # fmt: skip
+        with duckdb.connect(str(warehouse), read_only=True) as connection:
+            return connection.sql(
+                "select strftime(event_at, '%d %H'), strftime(ingested_at, '%d %H:%M:%S.%f') from stg_events order by 1"
+            ).fetchall()
+
+    load(3, [10, 12])
+    assert run() == [("03 10", "03 10:00:00.000000"), ("03 12", "03 12:00:00.000000")]
+
+    load(3, [11])  # loaded behind the watermark, 12:00
+    load(1, [5])  # the same, two days old: within the late-data budget
+    assert run() == [
+        ("01 05", "03 12:00:00.000001"),
+        ("03 10", "03 10:00:00.000000"),
+        ("03 11", "03 12:00:00.000001"),
+        ("03 12", "03 12:00:00.000000"),
+    ]
+    assert len(run()) == 4
