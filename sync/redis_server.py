@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from sync.errors import FsyncError
 from sync.online.connect import RedisUnavailable
@@ -106,7 +108,8 @@ class RedisServer:
 
     @contextmanager
     def _client(self) -> "Iterator[redis.Redis]":
-        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5)
+        # The client's own retries would take seconds to find that nothing listens.
+        client = redis.Redis(unix_socket_path=str(self.socket), socket_timeout=5, retry=Retry(NoBackoff(), 0))
         try:
             yield client
         finally:

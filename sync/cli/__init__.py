@@ -1,4 +1,4 @@
-"""`fsync`: thin commands over `sync.FeatureStore`. Loading it imports typer and nothing else that is heavy."""
+"""`fsync`: thin commands over `sync.FeatureStore`. Loading it imports nothing heavy but typer."""
 
 from sync.cli.app import app
 

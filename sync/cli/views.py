@@ -15,9 +15,7 @@ def views(project_dir: ProjectDir = None, json: Json = False) -> None:
     """List the project's feature views and feature services."""
     store = open_store(project_dir)
     if store.registry.stale:
-        note(
-            f"fsync: {', '.join(store.registry.stale)} changed since the manifest was written; run `dbt parse`"
-        )
+        note(f"fsync: {', '.join(store.registry.stale)} changed after the manifest; run `dbt parse`")
     if json:
         print_json(
             {

@@ -1,6 +1,6 @@
 """The Redis layout, version 1. No other module knows a key, a prefix or how an entity is spelled.
 
-fsync:{<project>/<view>@<version>}:rows    hash: entity key -> event µs and created µs (16 digits each), JSON object
+fsync:{<project>/<view>@<version>}:rows    hash: entity key -> event µs, created µs (16 digits each), JSON
 fsync:{<project>/<view>@<version>}:meta    hash: what a reader must know of the view
 fsync:{<project>/<view>@<version>}:lock    string: who is syncing the view
 fsync:{<project>}:views                    hash: view -> the version a bare name stands for ("" = unversioned)

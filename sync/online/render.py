@@ -162,7 +162,7 @@ def _keep_newest(view: FeatureView, connection: duckdb.DuckDBPyConnection) -> No
     if conflict:
         raise FsyncError(
             f"{view.reference}: key {conflict[0]!r} has {conflict[1]} different rows with the same event "
-            f"and created timestamp ({conflict[2]} such keys), so none is the newest; break the tie in the model"
+            f"and created timestamp ({conflict[2]} such keys): none is the newest; break the tie in the model"
         )
     connection.execute(
         f"""create table latest as

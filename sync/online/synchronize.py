@@ -19,7 +19,7 @@ from sync.warehouse.warehouse import WarehouseUnavailable, open_warehouse
 
 
 class SyncResult(NamedTuple):
-    """`kept`: rows newer in Redis than in the warehouse. `incomplete`: rows without a key or event timestamp."""
+    """`kept`: rows that are newer in Redis. `incomplete`: rows without a key or event timestamp, left out."""
 
     view: str
     rows: int = 0

@@ -1,4 +1,4 @@
-"""Writes a view aside, batch by batch, then swaps it in: readers see the old view or the new one, no mixture."""
+"""Writes a view aside, batch by batch, then swaps it in: readers see the old view or the new one."""
 
 from collections import deque
 from collections.abc import Callable

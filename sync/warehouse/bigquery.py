@@ -61,7 +61,8 @@ class BigQueryWarehouse:
         from google.cloud.bigquery import QueryJobConfig
 
         limit = self._settings.get("maximum_bytes_billed")
-        return self._client.query(sql, job_config=QueryJobConfig(maximum_bytes_billed=limit))
+        config = QueryJobConfig(maximum_bytes_billed=int(limit)) if limit else QueryJobConfig()
+        return self._client.query(sql, job_config=config)
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:
