@@ -3,37 +3,50 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DBT = Path(sys.executable).with_name("dbt")
 
 
-@pytest.fixture(scope="session")
-def dbt(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
-    """Runs dbt on the project: ``dbt(warehouse, "build", ..., **environment)``; returns what it printed."""
-    target = tmp_path_factory.mktemp("target")
+@dataclass(frozen=True)
+class Project:
+    """A dbt project and the folder that its warehouse and target path lie in."""
 
-    def run(warehouse: Path, *arguments: str, **environment: str) -> str:
+    root: Path
+    folder: Path
+
+    @property
+    def warehouse(self) -> Path:
+        return self.folder / "fsync.duckdb"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "FSYNC_DUCKDB_PATH": str(self.warehouse),
+            "FSYNC_RAW_EVENTS": "seed",
+            "DBT_TARGET_PATH": str(self.folder / "target"),
+            "DBT_LOG_PATH": str(self.folder / "logs"),
+            "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        }
+
+    def dbt(self, *arguments: str, fails: bool = False, **environment: str) -> str:
+        """What dbt printed; fails the test when it did not end as expected."""
         result = subprocess.run(
-            [DBT, "--no-use-colors", *arguments],
-            cwd=ROOT,
-            env=os.environ
-            | {
-                "FSYNC_DUCKDB_PATH": str(warehouse),
-                "FSYNC_RAW_EVENTS": "seed",
-                "DBT_TARGET_PATH": str(target),
-                "DBT_LOG_PATH": str(target),
-                "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-            }
-            | environment,
+            [Path(sys.executable).with_name("dbt"), "--no-use-colors", *arguments],
+            cwd=self.root,
+            env=os.environ | self.environment | environment,
             capture_output=True,
             text=True,
         )
-        assert result.returncode == 0, result.stdout + result.stderr
+        assert (result.returncode != 0) == fails, result.stdout + result.stderr
         return result.stdout
 
-    return run
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """The whole project built from the seed, with all of dbt's own tests, and what that printed."""
+    project = Project(ROOT, tmp_path_factory.mktemp("built"))
+    return project, project.dbt("build")

@@ -1,12 +1,12 @@
 """Runs day by day end in the same rows as one run over everything, and never change a row."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
-Dbt = Callable[..., str]
+from tests.project.conftest import ROOT, Project
+
 Rows = list[tuple[object, ...]]
 
 MODELS = [
@@ -37,17 +37,17 @@ def rows_of(warehouse: Path) -> dict[str, Rows]:
 
 
 @pytest.fixture(scope="module")
-def builds(dbt: Dbt, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Rows]], dict[str, Rows]]:
-    folder = tmp_path_factory.mktemp("incremental")
-    daily, whole = folder / "daily.duckdb", folder / "whole.duckdb"
+def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Rows]], dict[str, Rows]]:
+    daily = Project(ROOT, tmp_path_factory.mktemp("daily"))
+    whole = Project(ROOT, tmp_path_factory.mktemp("whole"))
     steps = []
-    dbt(daily, "seed")
+    daily.dbt("seed")
     for cut in CUTS:
-        dbt(daily, "run", *SELECTION, "--vars", f"{{known_until: '{cut}'}}")
-        steps.append(rows_of(daily))
-    dbt(whole, "seed")
-    dbt(whole, "run", *SELECTION, "--vars", f"{{known_until: '{CUTS[-1]}'}}")
-    return steps, rows_of(whole)
+        daily.dbt("run", *SELECTION, "--vars", f"{{known_until: '{cut}'}}")
+        steps.append(rows_of(daily.warehouse))
+    whole.dbt("seed")
+    whole.dbt("run", *SELECTION, "--vars", f"{{known_until: '{CUTS[-1]}'}}")
+    return steps, rows_of(whole.warehouse)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -68,8 +68,8 @@ def test_incremental_runs_only_append(
         assert set(before[model]) <= set(after[model])
 
 
-def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(dbt: Dbt, tmp_path: Path) -> None:
-    warehouse, raw = tmp_path / "late.duckdb", tmp_path / "raw"
+def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(tmp_path: Path) -> None:
+    project, raw = Project(ROOT, tmp_path), tmp_path / "raw"
     raw.mkdir()
 
     def load(day: int, hours: list[int]) -> None:
@@ -96,11 +96,9 @@ def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(dbt: Dbt, 
             """)
 
     def run() -> Rows:
-        dbt(
-            warehouse, "run", "--select", "stg_events", "base_firebase_events",
-            FSYNC_RAW_EVENTS="export", FSYNC_EVENTS_PATH=f"{raw}/*.parquet",
-        )  # fmt: skip
-        with duckdb.connect(str(warehouse), read_only=True) as connection:
+        selection = ["--select", "stg_events", "base_firebase_events"]
+        project.dbt("run", *selection, FSYNC_RAW_EVENTS="export", FSYNC_EVENTS_PATH=f"{raw}/*.parquet")
+        with duckdb.connect(str(project.warehouse), read_only=True) as connection:
             return connection.sql(
                 "select strftime(event_at, '%d %H'), strftime(ingested_at, '%d %H:%M:%S.%f') from stg_events order by 1"
             ).fetchall()
