@@ -1,5 +1,5 @@
 -- Seed and export brought to one shape: the export's own nested records.
-{% if var('raw_events') == 'seed' %}
+{% if env_var('FSYNC_RAW_EVENTS', var('raw_events')) == 'seed' %}
 select
     event_timestamp,
     event_name,

@@ -1,5 +1,6 @@
 """The repository's own dbt project, built into throwaway warehouses."""
 
+import json
 import os
 import subprocess
 import sys
@@ -43,6 +44,21 @@ class Project:
         )
         assert (result.returncode != 0) == fails, result.stdout + result.stderr
         return result.stdout
+
+    def run_until(self, selection: list[str], cuts: list[str]) -> None:
+        """Runs the models once for each cut, all events known until then, and once in whole for the last.
+
+        The warehouse after each run is kept as `0.duckdb`, `1.duckdb`, … in the folder.
+        """
+        arguments = json.dumps({"selection": selection, "cuts": cuts, "folder": str(self.folder)})
+        result = subprocess.run(
+            [sys.executable, Path(__file__).with_name("run_until.py"), arguments],
+            cwd=self.root,
+            env=os.environ | self.environment,
+            capture_output=True,
+            text=True,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.fixture(scope="session")

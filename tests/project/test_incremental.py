@@ -26,7 +26,7 @@ MODELS = [
     "player_mode",
     "player_realtime",
 ]
-SELECTION = ["--select", "+path:models/features", "--exclude", "+player_profile", "--resource-types", "model"]
+SELECTION = ["+path:models/features", "--exclude", "player_profile"]
 # Within a day, at its end, and a gap of several days.
 CUTS = ["2026-06-10 13:37:00", "2026-06-11 00:00:00", "2026-06-11 18:00:00", "2026-06-16 06:00:00"]
 
@@ -38,16 +38,11 @@ def rows_of(warehouse: Path) -> dict[str, Rows]:
 
 @pytest.fixture(scope="module")
 def builds(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict[str, Rows]], dict[str, Rows]]:
-    daily = Project(ROOT, tmp_path_factory.mktemp("daily"))
-    whole = Project(ROOT, tmp_path_factory.mktemp("whole"))
-    steps = []
-    daily.dbt("seed")
-    for cut in CUTS:
-        daily.dbt("run", *SELECTION, "--vars", f"{{known_until: '{cut}'}}")
-        steps.append(rows_of(daily.warehouse))
-    whole.dbt("seed")
-    whole.dbt("run", *SELECTION, "--vars", f"{{known_until: '{CUTS[-1]}'}}")
-    return steps, rows_of(whole.warehouse)
+    project = Project(ROOT, tmp_path_factory.mktemp("incremental"))
+    project.dbt("seed")
+    project.run_until(SELECTION, CUTS)
+    *steps, whole = [rows_of(project.folder / f"{step}.duckdb") for step in range(len(CUTS) + 1)]
+    return steps, whole
 
 
 @pytest.mark.parametrize("model", MODELS)
