@@ -87,15 +87,20 @@ class RedisServer:
         if not self._answers():
             return False
         with _exclusive(self.directory / "lock"), self._client() as client:
-            pid = self.status().pid
-            with suppress(redis.ConnectionError):
+            try:
                 client.shutdown(save=True)
+            except redis.RedisError as error:
+                raise FsyncError(
+                    f"Redis does not stop ({error}); see {self.directory / 'redis.log'}"
+                ) from None
+            # Its last act is to remove these two.
+            left = (self.directory / "redis.pid", self.socket)
             deadline = time.monotonic() + START_SECONDS
-            while time.monotonic() < deadline:
-                if not (pid and _alive(pid)):
-                    return True
-                time.sleep(0.02)
-        raise FsyncError(f"Redis (process {pid}) does not stop; see {self.directory / 'redis.log'}")
+            while any(path.exists() for path in left):
+                if time.monotonic() > deadline:
+                    raise FsyncError(f"Redis does not stop; see {self.directory / 'redis.log'}")
+                time.sleep(0.01)
+        return True
 
     def _answers(self) -> bool:
         with self._client() as client:
@@ -123,7 +128,8 @@ class RedisServer:
         (self.directory / "socket-path").write_text(f"{path}\n", encoding="utf-8")
 
     def _launch(self, binary: Path) -> None:
-        log = self.directory / "redis.log"
+        log, pid_file = self.directory / "redis.log", self.directory / "redis.pid"
+        pid_file.unlink(missing_ok=True)
         command = [str(binary), "--port", "0", "--unixsocket", str(self.socket), "--unixsocketperm", "700"]
         command += ["--daemonize", "yes", "--dir", str(self.directory), "--logfile", str(log)]
         command += [
@@ -144,6 +150,8 @@ class RedisServer:
         while started.returncode == 0 and time.monotonic() < deadline:
             if self._loaded():
                 return
+            if _is_dead(pid_file):
+                break
             time.sleep(0.02)
         reason = _last_line(log) or started.stderr.strip() or started.stdout.strip()
         raise RedisUnavailable(f"{binary} did not start ({reason}); see {log}")
@@ -181,14 +189,15 @@ def _exclusive(path: Path) -> Iterator[None]:
         yield
 
 
-def _alive(pid: int) -> bool:
+def _is_dead(pid_file: Path) -> bool:
+    """False as long as there is no pid to ask about."""
     try:
-        os.kill(pid, 0)
+        os.kill(int(pid_file.read_text(encoding="utf-8")), 0)
     except ProcessLookupError:
-        return False
-    except PermissionError:
         return True
-    return True
+    except (OSError, ValueError):
+        return False
+    return False
 
 
 def _last_line(path: Path) -> str:

@@ -134,12 +134,19 @@ class FeatureStore:
     def split_keys(self, features: "str | Sequence[str]", texts: Sequence[str]) -> list[Any]:
         """Keys as a person types them: `p1`, or `p1,casual` where the features need several parts."""
         from sync.online.connect import redis_failures
-        from sync.online.layout import split_entity_key
+        from sync.online.entity_key import split_entity_key, typed_key
         from sync.online.read import OnlineReader
 
         with redis_failures(self.redis_url):
-            parts = OnlineReader(self._connect(), self.project.name).join_keys(features)
-        return [text if len(parts) == 1 else split_entity_key(text) for text in texts]
+            join_keys = OnlineReader(self._connect(), self.project.name).join_keys(features)
+        keys = [[text] if len(join_keys) == 1 else split_entity_key(text) for text in texts]
+        # A wrong number of parts is the reader's to tell.
+        return [
+            [typed_key(key, part) for key, part in zip(join_keys, parts, strict=True)]
+            if len(parts) == len(join_keys)
+            else parts
+            for parts in keys
+        ]
 
     def _connect(self) -> "redis.Redis":
         from sync.online.connect import connect

@@ -96,7 +96,7 @@ class Arcade:
 
     def dump(self) -> dict[bytes, Any]:
         read = {b"hash": self.client.hgetall, b"string": self.client.get}
-        return {key: read[self.client.type(key)](key) for key in self.client.keys()}
+        return {key: read[self.client.type(key)](key) for key in self.client.scan_iter()}
 
 
 @pytest.fixture(scope="session")

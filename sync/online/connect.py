@@ -14,6 +14,7 @@ class RedisUnavailable(FsyncError):
 
 
 _HINTS = {
+    "NOAUTH": "asks for a password; put it into the URL: redis://:password@host:6379/0",
     "OOM": "is out of memory (maxmemory); nothing was changed: give it more memory or sync fewer views",
     "MISCONF": "refuses writes because it cannot save to disk; see its log",
     "READONLY": "is a read-only replica; give the URL of the primary",
@@ -42,8 +43,10 @@ def redis_failures(url: str) -> Iterator[None]:
     where = f"Redis at {redact(url)}"
     try:
         yield
-    except redis.AuthenticationError as error:
-        raise RedisUnavailable(f"{where} refused the password or user ({error}); check the URL") from None
+    except redis.AuthenticationError:
+        if urlsplit(url).password is None:
+            raise RedisUnavailable(f"{where} {_HINTS['NOAUTH']}") from None
+        raise RedisUnavailable(f"{where} refused the user or password; check the URL") from None
     except redis.BusyLoadingError:
         raise RedisUnavailable(f"{where} {_HINTS['LOADING']}") from None
     except redis.TimeoutError:
@@ -57,10 +60,6 @@ def redis_failures(url: str) -> Iterator[None]:
 
 
 def _explained(where: str, message: str) -> FsyncError:
-    if message.startswith("NOAUTH") or "WRONGPASS" in message:
-        return RedisUnavailable(
-            f"{where} asks for a password; put it into the URL: redis://:password@host:6379/0"
-        )
     for word, hint in _HINTS.items():
         if word in message or (word == "OOM" and "maxmemory" in message):
             return FsyncError(f"{where} {hint}")

@@ -9,6 +9,7 @@ import redis
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import to_text
 from sync.online import layout
+from sync.online.entity_key import entity_key
 from sync.online.layout import ViewMeta
 from sync.registry.references import ViewReference, parse_feature, parse_view
 from sync.registry.views import Feature, JoinKey
@@ -75,7 +76,7 @@ class OnlineReader:
         with self._client.pipeline(transaction=False) as pipeline:
             for view in wanted:
                 fields = [
-                    layout.entity_key(view.meta.join_keys, [entity[key.name] for key in view.meta.join_keys])
+                    entity_key(view.meta.join_keys, [entity[key.name] for key in view.meta.join_keys])
                     for entity in entities
                 ]
                 pipeline.hmget(layout.view_keys(self._project, view.meta.reference).rows, fields)

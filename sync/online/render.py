@@ -11,6 +11,7 @@ from pyarrow import RecordBatch, RecordBatchReader, Schema
 from sync.errors import FsyncError
 from sync.instants import DAY, END
 from sync.online import layout
+from sync.online.entity_key import entity_key_sql
 from sync.registry.views import FeatureView
 
 RESP_SQL = r"""
@@ -106,7 +107,7 @@ def _render_sql(view: FeatureView, schema: Schema) -> str:
     )
     return f"""
 select
-    {layout.entity_key_sql([key.type for key in view.join_keys], keys)} as key,
+    {entity_key_sql([key.type for key in view.join_keys], keys)} as key,
     {event} as event,
     {created} as created,
     {layout.json_sql(view.features, features)} as json,

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import DAY
+from sync.registry.types import scalar_type
 from sync.registry.views import FeatureView
 from sync.warehouse.warehouse import TimeKind, Warehouse
 
@@ -86,11 +87,20 @@ def _columns(view: FeatureView, warehouse: Warehouse) -> dict[str, str]:
         columns = warehouse.columns(view.relation)
     except LookupError:
         raise FsyncError(f"{view.relation} is not in the warehouse; {hint}") from None
-    wanted = [key.name for key in view.join_keys] + [feature.name for feature in view.features]
+    wanted: list[str] = [key.name for key in view.join_keys] + [feature.name for feature in view.features]
     wanted += [view.event_timestamp, *([view.created_timestamp] if view.created_timestamp else [])]
     folded = {name.lower() for name in columns}
     for name in wanted:
         if name.lower() not in folded:
             raise FsyncError(f"{view.relation} has no column {name}{did_you_mean(name, columns)}; {hint}")
     by_folded = {name.lower(): data_type for name, data_type in columns.items()}
+    declared = {key.name: key.type for key in view.join_keys}
+    declared |= {feature.name: feature.type for feature in view.features}
+    for name, scalar in declared.items():
+        found = by_folded[name.lower()]
+        if scalar_type(found) != scalar:
+            raise FsyncError(
+                f"{view.relation}: column {name} is {found} in the warehouse, "
+                f"but {scalar} in the contract; {hint}"
+            )
     return {name: by_folded[name.lower()] for name in wanted}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync import FsyncError
-from sync.online.layout import entity_key, entity_key_sql, split_entity_key
+from sync.online.entity_key import entity_key, entity_key_sql, split_entity_key
 from sync.registry.views import JoinKey
 
 TYPES: dict[str, tuple[str, st.SearchStrategy[Any]]] = {

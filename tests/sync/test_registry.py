@@ -22,7 +22,7 @@ def test_durations(text: str, seconds: int) -> None:
 
 @pytest.mark.parametrize("value", ["", "30", "d", "1w", "0d", "-1d", "1.5h", " 1d", "1D", 30, None, True])
 def test_what_is_no_duration(value: object) -> None:
-    with pytest.raises(FsyncError, match="ttl is .*; write a duration such as"):
+    with pytest.raises(FsyncError, match="write a duration such as"):
         parse_duration(value, where="ttl")
 
 
