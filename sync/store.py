@@ -107,7 +107,7 @@ class FeatureStore:
         from sync.online.synchronize import Sync
         from sync.online.write import write_services
 
-        client = None if dry_run else self._connect()
+        client = None if dry_run else self._client
         if client is not None:
             with redis_failures(self.redis_url):
                 write_services(client, self.project.name, registry.services)
@@ -127,7 +127,7 @@ class FeatureStore:
         from sync.online.read import OnlineReader
 
         instant = now() if as_of is None else parse_instant(as_of)
-        client = self._connect()
+        client = self._client
         with redis_failures(self.redis_url):
             return OnlineReader(client, self.project.name).get(features, keys, instant)
 
@@ -138,7 +138,7 @@ class FeatureStore:
         from sync.online.read import OnlineReader
 
         with redis_failures(self.redis_url):
-            join_keys = OnlineReader(self._connect(), self.project.name).join_keys(features)
+            join_keys = OnlineReader(self._client, self.project.name).join_keys(features)
         keys = [[text] if len(join_keys) == 1 else split_entity_key(text) for text in texts]
         # A wrong number of parts is the reader's to tell.
         return [
@@ -148,7 +148,8 @@ class FeatureStore:
             for parts in keys
         ]
 
-    def _connect(self) -> "redis.Redis":
+    @cached_property
+    def _client(self) -> "redis.Redis":
         from sync.online.connect import connect
 
         if self.uses_own_redis:

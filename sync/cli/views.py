@@ -1,3 +1,5 @@
+import sys
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -71,8 +73,17 @@ def _features(view: "FeatureView") -> str:
         marks = [name for name, marked in (("pii", feature.pii), ("label", feature.label)) if marked]
         default = [] if feature.default is None else [f"default {feature.default}"]
         text = " ".join(feature.description.split())
-        rows.append((f"  {feature.name}", feature.type, ", ".join(default + marks) or "-", text))
-    return table(("  feature", "type", "marks", "description"), rows)
+        rows.append((feature.name, feature.type, ", ".join(default + marks) or "-", text))
+    lines = table(("feature", "type", "marks", "description"), rows).splitlines()
+    return "\n".join(_fitted(f"  {line}") for line in lines)
+
+
+def _fitted(line: str) -> str:
+    """Descriptions may be long: cut on a terminal, whole in a pipe."""
+    if not sys.stdout.isatty():
+        return line
+    width = get_terminal_size().columns
+    return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
 def _service(service: "FeatureService") -> str:

@@ -51,7 +51,7 @@ def redis_failures(url: str) -> Iterator[None]:
         raise RedisUnavailable(f"{where} {_HINTS['LOADING']}") from None
     except redis.TimeoutError:
         raise RedisUnavailable(f"{where} does not answer in time") from None
-    except (redis.ConnectionError, OSError) as error:
+    except redis.ConnectionError as error:
         raise RedisUnavailable(
             f"cannot reach {where} ({str(error).rstrip('.')}); check --redis-url or FSYNC_REDIS_URL"
         ) from None

@@ -14,6 +14,9 @@ from sync.online.layout import ViewMeta
 from sync.registry.references import ViewReference, parse_feature, parse_view
 from sync.registry.views import Feature, JoinKey
 
+# Of reading meta and rows that belong together, against a sync that redefines the view in between.
+ATTEMPTS = 5
+
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "OUTSIDE_MAX_AGE"]
 
 
@@ -55,11 +58,17 @@ class OnlineReader:
 
     def get(self, features: "str | Sequence[str]", keys: "Sequence[Any]", as_of: int) -> OnlineFeatures:
         """`features`: a view, a service or a list of references. A key: a value, a tuple or a mapping."""
-        wanted = self._resolve(features)
-        join_keys = _union(wanted)
-        entities = [_by_name(join_keys, key) for key in keys]
+        for _ in range(ATTEMPTS):
+            wanted = self._resolve(features)
+            join_keys = _union(wanted)
+            entities = [_by_name(join_keys, key) for key in keys]
+            fetched = self._fetch(wanted, entities)
+            if fetched is not None:
+                break
+        else:
+            raise FsyncError(f"{features} is being synced over and over with changing definitions; try again")
         rows: list[dict[str, FeatureValue]] = [{} for _ in entities]
-        for view, stored in zip(wanted, self._fetch(wanted, entities), strict=True):
+        for view, stored in zip(wanted, fetched, strict=True):
             for row, value in zip(rows, stored, strict=True):
                 row.update(_judge(view, value, as_of))
         return OnlineFeatures(
@@ -70,18 +79,24 @@ class OnlineReader:
         """The key parts an entity needs, in order."""
         return _union(self._resolve(features))
 
-    def _fetch(self, wanted: list[_Wanted], entities: list[dict[str, Any]]) -> "list[list[bytes | None]]":
+    def _fetch(
+        self, wanted: list[_Wanted], entities: list[dict[str, Any]]
+    ) -> "list[list[bytes | None]] | None":
+        """The stored rows, all of one instant; None when a view was redefined since its meta was read."""
         if not entities:
             return [[] for _ in wanted]
-        with self._client.pipeline(transaction=False) as pipeline:
+        with self._client.pipeline(transaction=True) as pipeline:
             for view in wanted:
+                keys = layout.view_keys(self._project, view.meta.reference)
+                pipeline.hget(keys.meta, "fingerprint")
                 fields = [
                     entity_key(view.meta.join_keys, [entity[key.name] for key in view.meta.join_keys])
                     for entity in entities
                 ]
-                pipeline.hmget(layout.view_keys(self._project, view.meta.reference).rows, fields)
-            answers: list[list[bytes | None]] = pipeline.execute()
-        return answers
+                pipeline.hmget(keys.rows, fields)
+            answers = pipeline.execute()
+        fingerprints = [view.meta.fingerprint.encode() for view in wanted]
+        return answers[1::2] if answers[::2] == fingerprints else None
 
     def _resolve(self, features: "str | Sequence[str]") -> list[_Wanted]:
         known: dict[str, str] = {

@@ -70,14 +70,14 @@ def write_view(
     aside = keys.aside(token)
     with view_lock(client, keys.lock, view.reference) as lock:
         live = read_meta(client, project, view.reference, lenient=full_refresh)
-        if live and forbid_older and as_of < live.as_of and not full_refresh:
+        before = client.hlen(keys.rows)
+        if live and before and forbid_older and as_of < live.as_of and not full_refresh:
             raise FsyncError(
                 f"{view.reference} is in Redis as of {to_text(live.as_of)}, later than the --as-of given; "
                 "to go back in time, add --full-refresh"
             )
         # Rows of another definition are not comparable with these, however new.
         guarded = not full_refresh and live is not None and live.fingerprint == view.fingerprint
-        before = client.hlen(keys.rows)
         try:
             found, kept = _stage(client, keys.rows, aside, rendered, guarded, on_rows)
             meta = layout.meta_of(

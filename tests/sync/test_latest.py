@@ -77,7 +77,7 @@ ROWS = st.lists(
 
 @pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
 def test_the_newest_known_row_within_the_ttl_wins(kind: str) -> None:
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(ROWS)
     def check(drawn: list[tuple[str, int, int | None]]) -> None:
         rows: list[tuple[Any, ...]] = []

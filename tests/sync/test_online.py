@@ -7,6 +7,7 @@ import pytest
 
 from sync import FsyncError
 from sync.instants import from_datetime
+from sync.online.read import OnlineReader
 from sync.store import SyncError
 from tests.conftest import Arcade
 
@@ -163,6 +164,14 @@ def test_going_back_in_time_must_be_meant(arcade: Arcade) -> None:
     assert arcade.stored("player_day") == {"p1": {"score": 10}}
 
 
+def test_nothing_stands_in_the_way_of_replaying_into_an_empty_view(arcade: Arcade) -> None:
+    (result,) = arcade.store().sync(["player_day"])
+    assert result.rows == 0
+    assert "--as-of replays old data" in str(result.warning)
+    arcade.store().sync(["player_day"], as_of=AS_OF)
+    assert arcade.stored("player_day") == {"p1": {"score": 20}}
+
+
 def test_a_changed_definition_rewrites_every_row(arcade: Arcade) -> None:
     arcade.store().sync(as_of=AS_OF)
     arcade.execute("delete from player_activity_v2 where player_id = 'p1' and event_timestamp > '2024-03-01'")
@@ -239,3 +248,22 @@ def test_the_same_in_another_time_zone(arcade: Arcade, monkeypatch: pytest.Monke
     result = arcade.fsync("online", "--as-of", AS_OF)
     assert result.exit_code == 0, result.output
     assert {key: rows for key, rows in arcade.dump().items() if key.endswith(b":rows")} == before
+
+
+def test_a_view_redefined_while_it_is_read(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> None:
+    arcade.store().sync(["player_day"], as_of=AS_OF)
+    fetch, answers = OnlineReader._fetch, []
+
+    def redefine_first(*arguments: Any) -> Any:
+        if not answers:
+            arcade.execute("update player_day set score = 21 where day = '2024-03-07'")
+            with arcade.node("player_day") as node:
+                node["checksum"]["checksum"] = "another"
+            arcade.store().sync(["player_day"], as_of=AS_OF)
+        answers.append(fetch(*arguments))
+        return answers[-1]
+
+    monkeypatch.setattr(OnlineReader, "_fetch", redefine_first)
+    assert value(arcade, "player_day", "p1", "score") == (21, "PRESENT")
+    assert answers[0] is None
+    assert len(answers) == 2
