@@ -5,7 +5,7 @@
   As known, a row takes effect at greatest(event, created), and only if it raises the running maximum of (event, created):
   a late row about the past never hides what is newer. So that one ASOF join on `_available` answers "as known at".
 -#}
-{% macro _feature_rows(join, as_known_at) -%}
+{% macro _feature_rows(join, as_known_at, known_until) -%}
     {%- set view = join.view -%}
     {%- set event = fsync.micros(view.event) ~ (' + 86400000000' if view.event_type | lower == 'date' else '') -%}
     {%- set created -%}
@@ -17,7 +17,7 @@ select
     {{ key }},
     {%- endfor %}
     {%- for feature in join.features %}
-    {{ feature.name }},
+    {{ feature.column }},
     {%- endfor %}
     {{ event }} as _event,
     {{ created }} as _created,
@@ -27,6 +27,9 @@ where {{ view.event }} is not null
     {%- for key in view['keys'] %}
     and {{ key }} is not null
     {%- endfor %}
+    {%- if known_until %}
+    and {{ created }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
+    {%- endif %}
     {%- if known %}
 qualify {{ fsync._raises_maximum(view['keys']) }}
     {%- endif %}

@@ -1,8 +1,8 @@
 {#-
   Feature references grouped by the view they live in, in the order asked:
-  [{view, rows: name of its CTE, features: [{name, alias, default: an SQL literal}]}].
+  [{view, rows: name of its CTE, features: [{column, alias, default: an SQL literal}], age: alias or none}].
 -#}
-{% macro _join_plan(references, full_names) -%}
+{% macro _join_plan(references, full_names, ages, defaults) -%}
     {%- if not references or references is string -%}
         {{ exceptions.raise_compiler_error("point_in_time_join: `features` is a list of 'view:feature', got " ~ references) }}
     {%- endif -%}
@@ -17,8 +17,9 @@
         {%- if view_reference not in plan -%}
             {%- do plan.update({view_reference: {
                 'view': fsync._feature_view(view_reference),
-                'rows': view_reference | replace('@', '_v') ~ '_rows',
+                'rows': fsync._view_prefix(view_reference) ~ '_rows',
                 'features': [],
+                'age': fsync._view_prefix(view_reference) ~ '__age' if ages else none,
             }}) -%}
         {%- endif -%}
         {%- if execute -%}
@@ -26,15 +27,27 @@
             {%- if name not in join.view.features -%}
                 {{ exceptions.raise_compiler_error("point_in_time_join: view '" ~ view_reference ~ "' has no feature '" ~ name ~ "'; it has " ~ join.view.features | join(', ')) }}
             {%- endif -%}
-            {%- set alias = (view_reference | replace('@', '_v') ~ '__' ~ name) if full_names else name -%}
+            {%- set alias = fsync._view_prefix(view_reference) ~ '__' ~ name if full_names else name -%}
             {%- if alias in aliases -%}
                 {{ exceptions.raise_compiler_error("point_in_time_join: '" ~ aliases[alias] ~ "' and '" ~ reference ~ "' would both be the column '" ~ alias ~ "'; set full_names=true") }}
             {%- endif -%}
             {%- do aliases.update({alias: reference}) -%}
-            {%- do join.features.append({'name': name, 'alias': alias, 'default': fsync._literal(join.view.features[name])}) -%}
+            {%- do join.features.append({
+                'column': fsync._identifier(join.view, name),
+                'alias': fsync._identifier(join.view, name, alias),
+                'default': fsync._literal(join.view.features[name] if defaults else none),
+            }) -%}
         {%- endif -%}
     {%- endfor -%}
+    {%- for join in plan.values() if join.age in aliases -%}
+        {{ exceptions.raise_compiler_error("point_in_time_join: '" ~ aliases[join.age] ~ "' is called like the age of its row, '" ~ join.age ~ "'") }}
+    {%- endfor -%}
     {{ return(plan.values() | list) }}
+{%- endmacro %}
+
+{#- What the columns of a view are prefixed with: view, or view_v2 for view@2. -#}
+{% macro _view_prefix(view_reference) -%}
+    {{ return(view_reference | replace('@', '_v') | replace('.', '_')) }}
 {%- endmacro %}
 
 {#- A default from YAML as an SQL literal. -#}

@@ -9,16 +9,23 @@
   Per spine row at t, of the view's rows with the same keys, event_timestamp <= t and (as known) created_timestamp <= t: the
   greatest (event_timestamp, created_timestamp), if its event timestamp is within the view's ttl: t - ttl <= event_timestamp.
   Otherwise NULL, or the feature's declared default. Every spine row comes out exactly once, also with a NULL key.
+
+  With `known_until`, rows created after that instant do not exist: the same training set can be made again later.
 -#}
-{% macro point_in_time_join(spine, features, timestamp='event_timestamp', as_known_at=true, full_names=false) -%}
-    {%- set plan = fsync._join_plan(features, full_names) -%}
+{% macro point_in_time_join(
+    spine, features, timestamp='event_timestamp', as_known_at=true, full_names=false, known_until=none, ages=false, defaults=true
+) -%}
+    {%- if known_until and not modules.re.fullmatch('[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,6})?Z?)?', known_until | string) -%}
+        {{ exceptions.raise_compiler_error("point_in_time_join: `known_until` is an instant in UTC, '2026-05-31T00:00:00Z'; got '" ~ known_until ~ "'") }}
+    {%- endif -%}
+    {%- set plan = fsync._join_plan(features, full_names, ages, defaults) -%}
     {%- if not execute -%}
         {{ return('select * from ' ~ spine) }}
     {%- endif -%}
-    {{ return(adapter.dispatch('point_in_time_join', 'fsync')(spine, plan, timestamp, as_known_at)) }}
+    {{ return(adapter.dispatch('point_in_time_join', 'fsync')(spine, plan, timestamp, as_known_at, known_until)) }}
 {%- endmacro %}
 
-{% macro default__point_in_time_join(spine, plan, timestamp, as_known_at) -%}
+{% macro default__point_in_time_join(spine, plan, timestamp, as_known_at, known_until) -%}
 with spine as (
 
     select
@@ -31,7 +38,7 @@ with spine as (
 
 {{ join.rows }} as (
 
-    {{ fsync._feature_rows(join, as_known_at) | indent(4) }}
+    {{ fsync._feature_rows(join, as_known_at, known_until) | indent(4) }}
 
 )
 {%- endfor %}
@@ -40,8 +47,11 @@ select
     spine.* exclude (_at)
     {%- for join in plan %}
     {%- for feature in join.features %},
-    case when {{ fsync._within_ttl(join, join.rows ~ '._event', 'spine._at') }} then {{ join.rows }}.{{ feature.name }} else {{ feature.default }} end as {{ feature.alias }}
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', 'spine._at') }} then {{ join.rows }}.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
     {%- endfor %}
+    {%- if join.age %},
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', 'spine._at') }} then (spine._at - {{ join.rows }}._event) / 1000000 end as {{ join.age }}
+    {%- endif %}
     {%- endfor %}
 from spine
 {%- for join in plan %}
@@ -56,7 +66,7 @@ asof left join {{ join.rows }}
   BigQuery has no ASOF join, and a range join degrades with skew: spine and feature rows are put in one order of time
   instead, and each spine row takes the last feature row before it. The spine row travels whole, so it needs no key.
 -#}
-{% macro bigquery__point_in_time_join(spine, plan, timestamp, as_known_at) -%}
+{% macro bigquery__point_in_time_join(spine, plan, timestamp, as_known_at, known_until) -%}
 with joined_0 as (
 
     select
@@ -69,7 +79,7 @@ with joined_0 as (
 
 {{ join.rows }} as (
 
-    {{ fsync._feature_rows(join, as_known_at) | indent(4) }}
+    {{ fsync._feature_rows(join, as_known_at, known_until) | indent(4) }}
 
 ),
 
@@ -106,7 +116,7 @@ timeline_{{ loop.index }} as (
         false,
         _event,
         _created,
-        struct(_event{% for feature in join.features %}, {{ feature.name }}{% endfor %})
+        struct(_event{% for feature in join.features %}, {{ feature.column }}{% endfor %})
     from {{ join.rows }}
 
 ),
@@ -143,8 +153,11 @@ select
     _spine.*
     {%- for join in plan %}
     {%- for feature in join.features %},
-    case when {{ fsync._within_ttl(join, join.rows ~ '._event', '_at') }} then {{ join.rows }}.{{ feature.name }} else {{ feature.default }} end as {{ feature.alias }}
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', '_at') }} then {{ join.rows }}.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
     {%- endfor %}
+    {%- if join.age %},
+    case when {{ fsync._within_ttl(join, join.rows ~ '._event', '_at') }} then (_at - {{ join.rows }}._event) / 1000000 end as {{ join.age }}
+    {%- endif %}
     {%- endfor %}
 from joined_{{ plan | length }}
 {%- endmacro %}

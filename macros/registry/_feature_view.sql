@@ -1,6 +1,7 @@
 {#-
   What the manifest says of a feature view, from its name as written in a reference: `view` or `view@version`.
-  Returns {name, version, relation, keys, event, event_type, created, ttl (seconds or none), features: {name: default}}.
+  Returns {name, version, relation, keys, event, event_type, created, ttl (seconds or none), features: {name: default}, quoted};
+  keys, event and created are SQL, `quoted` lists the columns whose YAML says `quote: true`.
 -#}
 {% macro _feature_view(reference) -%}
     {%- set name = reference.split('@')[0] -%}
@@ -26,23 +27,33 @@
     {%- set keys = fsync._join_keys(meta) -%}
     {%- set created = meta.get('created_timestamp') -%}
     {%- set features = {} -%}
+    {%- set view = {'quoted': []} -%}
     {%- for column in node.columns.values() -%}
+        {%- if column.quote -%} {%- do view.quoted.append(column.name) -%} {%- endif -%}
         {%- set column_meta = fsync._column_meta(column) -%}
         {%- if column.name not in keys + [node.config.event_time, created] and column_meta.get('feature', true) -%}
             {%- do features.update({column.name: column_meta.get('default')}) -%}
         {%- endif -%}
     {%- endfor -%}
-    {{ return({
+    {%- set identifiers = [] -%}
+    {%- for key in keys -%} {%- do identifiers.append(fsync._identifier(view, key)) -%} {%- endfor -%}
+    {%- do view.update({
         'name': name,
         'version': node.version,
         'relation': relation,
-        'keys': keys,
-        'event': node.config.event_time,
+        'keys': identifiers,
+        'event': fsync._identifier(view, node.config.event_time),
         'event_type': node.columns.get(node.config.event_time, {}).get('data_type') or '',
-        'created': created,
+        'created': fsync._identifier(view, created) if created else none,
         'ttl': fsync.duration_seconds(meta['ttl']) if meta.get('ttl') else none,
         'features': features,
-    }) }}
+    }) -%}
+    {{ return(view) }}
+{%- endmacro %}
+
+{#- A column's name in SQL, or that of another column made of it. -#}
+{% macro _identifier(view, column, alias=none) -%}
+    {{ return(adapter.quote(alias or column) if column in view.quoted else (alias or column)) }}
 {%- endmacro %}
 
 {#- The join keys of a feature view: `join_key` where given, else `<entity>_id` for each entity. -#}
