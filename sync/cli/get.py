@@ -13,7 +13,7 @@ def get(
     name: Annotated[str, typer.Argument(metavar="VIEW|SERVICE", help="view, view@2 or a feature service.")],
     keys: Annotated[
         list[str],
-        typer.Argument(metavar="KEY...", help=r"Entity keys; of a composite key p1,casual (\, is a comma)."),
+        typer.Argument(metavar="KEY", help=r"Entity keys; of a composite key p1,casual (\, is a comma)."),
     ],
     as_of: Annotated[
         str | None,

@@ -15,9 +15,11 @@ def online(
         typer.Option("--select", "-s", help="A view (all its versions) or view@2; repeat for several."),
     ] = None,
     full_refresh: Annotated[
-        bool, typer.Option(help="Write every row, also over rows in Redis that are newer.")
+        bool, typer.Option("--full-refresh", help="Write every row, also over rows in Redis that are newer.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option(help="Say what would be written; touch nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be written; touch nothing.")
+    ] = False,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="TIMESTAMP", help="Sync what was known at this instant (UTC); default now."),

@@ -31,7 +31,7 @@ def stop(project_dir: ProjectDir = None, json: Json = False) -> None:
 
 @redis_app.command()
 def status(project_dir: ProjectDir = None, redis_url: RedisUrl = None, json: Json = False) -> None:
-    """Say which Redis fsync uses and whether it answers (exit code 1 when not)."""
+    """Say whether Redis answers; exit code 1 if not."""
     store = open_store(project_dir, redis_url=redis_url)
     if store.uses_own_redis:
         _report(store, json, "running" if store.server.status().running else "not running")

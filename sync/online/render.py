@@ -8,6 +8,7 @@ import duckdb
 import pyarrow
 from pyarrow import RecordBatch, RecordBatchReader, Schema
 
+from sync.arrow import arrow_reader
 from sync.errors import FsyncError
 from sync.instants import DAY, END
 from sync.online import layout
@@ -64,7 +65,7 @@ class RenderedRows:
             self.count, self.max_event, self.max_created = row
 
     def frames(self) -> Iterator[Frames]:
-        for batch in self._connection.query(RESP_SQL).to_arrow_reader(50_000):
+        for batch in arrow_reader(self._connection, RESP_SQL, 50_000):
             column = batch.column(0)
             _, offsets, data = column.buffers()
             bounds = memoryview(offsets).cast("i")[column.offset : column.offset + len(column) + 1]

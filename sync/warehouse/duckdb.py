@@ -1,12 +1,13 @@
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import duckdb
-from pyarrow import RecordBatchReader
+from pyarrow import RecordBatchReader, Table
 
+from sync.arrow import arrow_reader
 from sync.errors import FsyncError
 from sync.instants import DAY, to_datetime
 from sync.project import Project, Target
@@ -49,7 +50,39 @@ class DuckDBWarehouse:
     @contextmanager
     def arrow(self, sql: str) -> Iterator[RecordBatchReader]:
         with _failures():
-            yield self._connection.query(sql).to_arrow_reader(100_000)
+            yield arrow_reader(self._connection, sql, 100_000)
+
+    def schema(self, sql: str) -> list[tuple[str, str]]:
+        with _failures():
+            described = self._connection.execute(f"describe {sql}").fetchall()
+        return [(name, data_type) for name, data_type, *_ in described]
+
+    @contextmanager
+    def numbered(self, rows: "str | Path | Table", number: str, types: Mapping[str, str]) -> Iterator[str]:
+        if isinstance(rows, Path):
+            sql = _scan(rows, types)
+        elif isinstance(rows, str):
+            sql = rows
+        else:
+            self._connection.register("fsync_rows", rows)
+            sql = "fsync_rows"
+        untyped = [name for name, data_type in self.schema(f"select * from {sql}") if data_type == '"NULL"']
+        casts = [f"cast({self.quote(n)} as {types[n]}) as {self.quote(n)}" for n in untyped if n in types]
+        replaced = f" replace ({', '.join(casts)})" if casts else ""
+        yield f"(select *{replaced}, row_number() over () as {number} from {sql})"
+
+
+def _scan(path: Path, types: Mapping[str, str]) -> str:
+    name = _text(str(path))
+    if path.suffix.lower() != ".csv":
+        return f"read_parquet({name})"
+    typed = ", ".join(f"{_text(column)}: {_text(data_type)}" for column, data_type in types.items())
+    # The whole file settles the types of the other columns, not a sample of it.
+    return f"read_csv({name}, header = true, delim = ',', sample_size = -1, types = {{{typed}}})"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
 
 
 @contextmanager

@@ -29,7 +29,7 @@ class LatestQuery(NamedTuple):
 
 
 def latest_query(view: FeatureView, warehouse: Warehouse, as_of: int) -> LatestQuery:
-    columns = _columns(view, warehouse)
+    columns = view_columns(view, warehouse)
 
     def quoted(name: str) -> str:
         return f"t.{warehouse.quote(name)}"
@@ -81,7 +81,8 @@ def _lower_bound(warehouse: Warehouse, instant: int, kind: TimeKind) -> str:
     return warehouse.literal(-(-bound // DAY) * DAY if kind == "date" else bound, kind)
 
 
-def _columns(view: FeatureView, warehouse: Warehouse) -> dict[str, str]:
+def view_columns(view: FeatureView, warehouse: Warehouse) -> dict[str, str]:
+    """The view's columns and their types in the warehouse, which must be as the contract says."""
     hint = f"run `dbt build --select {view.name if view.version is None else view.model.split('.', 2)[2]}`"
     try:
         columns = warehouse.columns(view.relation)

@@ -1,11 +1,13 @@
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from sync.errors import FsyncError, did_you_mean
 from sync.project import Project, Target
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatchReader
+    from pyarrow import RecordBatchReader, Table
 
 TimeKind = Literal["date", "naive", "zoned"]
 
@@ -29,6 +31,17 @@ class Warehouse(Protocol):
     def row(self, sql: str) -> tuple[Any, ...]: ...
 
     def arrow(self, sql: str) -> AbstractContextManager["RecordBatchReader"]: ...
+
+    def schema(self, sql: str) -> "list[tuple[str, str]]":
+        """Names and types of a query's columns; a name may stand twice."""
+
+    def numbered(
+        self, rows: "str | Path | Table", number: str, types: Mapping[str, str]
+    ) -> AbstractContextManager[str]:
+        """SQL to stand after `from`, for rows of SQL, of a file or in memory, with their position as a column.
+
+        `types`: of columns that a CSV file, or a column of nothing but NULL, leaves open.
+        """
 
 
 def open_warehouse(project: Project, target: Target) -> AbstractContextManager[Warehouse]:
