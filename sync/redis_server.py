@@ -100,6 +100,7 @@ class RedisServer:
                 if time.monotonic() > deadline:
                     raise FsyncError(f"Redis does not stop; see {self.directory / 'redis.log'}")
                 time.sleep(0.01)
+            self._forget_short_path()
         return True
 
     def _answers(self) -> bool:
@@ -126,6 +127,12 @@ class RedisServer:
         # mkdtemp makes a folder that only this user may enter.
         path = Path(tempfile.mkdtemp(prefix="fsync-redis-")) / "redis.sock"
         (self.directory / "socket-path").write_text(f"{path}\n", encoding="utf-8")
+
+    def _forget_short_path(self) -> None:
+        if self.socket.parent != self.directory:
+            with suppress(OSError):
+                self.socket.parent.rmdir()
+            (self.directory / "socket-path").unlink(missing_ok=True)
 
     def _launch(self, binary: Path) -> None:
         log, pid_file = self.directory / "redis.log", self.directory / "redis.pid"
