@@ -16,6 +16,7 @@ from sync.registry.views import FeatureView
 if TYPE_CHECKING:
     import redis
 
+    from sync.offline.historical import HistoricalFeatures
     from sync.online.read import OnlineFeatures
     from sync.online.synchronize import Progress, SyncResult
     from sync.redis_server import RedisServer
@@ -93,12 +94,7 @@ class FeatureStore:
     ) -> "Iterator[SyncResult]":
         """The same, view by view; a view that fails is a result with `error`, and the next one follows."""
         instant = parse_instant(as_of)
-        registry = self.registry
-        if registry.stale:
-            raise FsyncError(
-                f"{', '.join(registry.stale)} changed after the manifest in {self.project.target_path} "
-                "was written; run `dbt build` (or `dbt parse`)"
-            )
+        registry = self._current_registry()
         views = [view for view in registry.select(tuple(select)) if view.online]
         if select and not views:
             raise FsyncError(f"{', '.join(select)} is kept out of Redis by `online: false`")
@@ -115,6 +111,42 @@ class FeatureStore:
             self.project, target, self.redis_url, client, instant, as_of is not None, full_refresh, progress
         )
         yield from sync.views(views)
+
+    def get_historical_features(
+        self,
+        entity_df: Any,
+        features: "str | Sequence[str]",
+        *,
+        timestamp: str = "event_timestamp",
+        as_known_at: "str | datetime | None" = None,
+        hindsight: bool = False,
+        ages: bool = False,
+        full_names: bool = False,
+        defaults: bool = True,
+    ) -> "HistoricalFeatures":
+        """The features of each row of a spine, as they were known at its own instant.
+
+        `entity_df`: a pyarrow, pandas or polars table, a .parquet or .csv file, a SELECT, or a model's name.
+        `features`: a feature service, or a list of references. `as_known_at`: rows created after this instant
+        are left out. `hindsight`: late rows and corrections count also where they were not yet known.
+        """
+        from sync.offline.historical import HistoricalFeatures, Options
+
+        known = None if as_known_at is None else parse_instant(as_known_at, where="as_known_at")
+        options = Options(timestamp, hindsight, known, ages, full_names, defaults)
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        return HistoricalFeatures(
+            self.project, target, self._current_registry(), entity_df, features, options
+        )
+
+    def _current_registry(self) -> Registry:
+        registry = self.registry
+        if registry.stale:
+            raise FsyncError(
+                f"{', '.join(registry.stale)} changed after the manifest in {self.project.target_path} "
+                "was written; run `dbt build` (or `dbt parse`)"
+            )
+        return registry
 
     def get_online_features(
         self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None

@@ -4,6 +4,7 @@ import typer
 
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
+from sync.cli.historical import historical
 from sync.cli.online import online
 from sync.cli.redis import redis_app
 from sync.cli.views import views
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(online)
 app.command()(get)
+app.command()(historical)
 app.command()(views)
 app.add_typer(redis_app, name="redis")
 

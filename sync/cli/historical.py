@@ -20,9 +20,7 @@ def historical(
     ] = None,
     features: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="REFERENCES", help="view:feature or view@1:feature, with commas or repeated."
-        ),
+        typer.Option(metavar="REFERENCES", help="view:feature or view@1:feature, with commas or repeated."),
     ] = None,
     timestamp: Annotated[
         str, typer.Option(metavar="COLUMN", help="The spine's timestamp; without a zone it is UTC.")

@@ -1,8 +1,8 @@
 """Compiles a macro of the project from the manifest, which holds the source of every macro there is.
 
-dbt itself takes 3 s to import, opens the warehouse for writing and rewrites the manifest. What follows gives macros
-only what macros such as `point_in_time_join` use of dbt; anything else is undefined, and an error. The tests compare
-its output with `dbt compile`, for each adapter.
+dbt itself takes 3 s to start, opens the warehouse for writing and rewrites the manifest. What follows gives
+macros what `point_in_time_join` uses of dbt and no more; anything else is undefined, and an error. The tests
+compare its output with `dbt compile`, for each adapter.
 """
 
 import re
@@ -83,7 +83,7 @@ class MacroCompiler:
         return Template.from_code(self._environment, code, self._environment.make_globals(self._context))
 
     def _dispatch(self, name: str, macro_namespace: str | None = None) -> Callable[..., Any]:
-        """dbt's order: the root project may override a package, and an adapter's macro comes before the default."""
+        """dbt's order: the root project may override a package, an adapter's macro the default."""
         namespace = macro_namespace or self._project
         packages = [f"dbt_{self._adapter}", "dbt"] if namespace == "dbt" else [namespace]
         for package in [self._project, *packages]:

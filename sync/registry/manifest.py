@@ -1,11 +1,13 @@
 """`target/manifest.json`, of which only the fields below are decoded: lenient about what is dbt's."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from sync.errors import FsyncError
+
+T = TypeVar("T")
 
 
 class Contract(msgspec.Struct):
@@ -84,6 +86,15 @@ class Manifest(msgspec.Struct):
 
 
 def read_manifest(path: Path) -> Manifest:
+    return _decode(path, Manifest)
+
+
+def read_manifest_tree(path: Path) -> dict[str, Any]:
+    """All of it as it stands, for macros, which look where they like."""
+    return _decode(path, dict[str, Any])
+
+
+def _decode(path: Path, form: type[T]) -> T:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -91,7 +102,7 @@ def read_manifest(path: Path) -> Manifest:
     except OSError as error:
         raise FsyncError(f"cannot read {path}: {error.strerror}") from None
     try:
-        return msgspec.json.decode(content, type=Manifest)
+        return msgspec.json.decode(content, type=form)
     except msgspec.DecodeError as error:
         raise FsyncError(
             f"{path} is not a manifest that fsync can read ({error}); run `dbt parse` again"

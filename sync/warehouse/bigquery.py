@@ -1,7 +1,11 @@
 import base64
 import json
-from collections.abc import Iterator
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sync.errors import FsyncError
@@ -10,7 +14,7 @@ from sync.project import Target
 from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
 
 if TYPE_CHECKING:
-    from pyarrow import RecordBatchReader
+    from pyarrow import RecordBatchReader, Table
 
 
 class BigQueryWarehouse:
@@ -57,12 +61,63 @@ class BigQueryWarehouse:
             else:
                 yield pyarrow.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
 
+    def schema(self, sql: str) -> list[tuple[str, str]]:
+        from google.cloud.bigquery import QueryJobConfig
+
+        with _failures():
+            job = self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
+            return [(field.name, field.field_type) for field in job.schema or []]
+
+    @contextmanager
+    def numbered(self, rows: "str | Path | Table", number: str, types: Mapping[str, str]) -> Iterator[str]:
+        """A file or table is loaded into a table of the target's dataset, which is dropped at the end.
+
+        Written from BigQuery's documentation and not yet run against the service. A CSV file is typed by
+        pyarrow. Rows of SQL have no order in BigQuery, so they come in one of its own.
+        """
+        del types
+        if isinstance(rows, str):
+            yield f"(select *, row_number() over () as {number} from {rows})"
+            return
+        table = f"{self._client.project}.{self._settings['dataset']}.fsync_rows_{secrets.token_hex(8)}"
+        try:
+            with _failures():
+                self._load(_read(rows), table, number)
+            yield self.quote(table)
+        finally:
+            with _failures():
+                self._client.delete_table(table, not_found_ok=True)
+
+    def _load(self, rows: "Table", table: str, number: str) -> None:
+        import pyarrow
+        import pyarrow.parquet
+        from google.cloud.bigquery import LoadJobConfig
+
+        numbers = pyarrow.array(range(rows.num_rows), pyarrow.int64())
+        with tempfile.TemporaryFile() as file:
+            pyarrow.parquet.write_table(rows.append_column(number, numbers), file)
+            file.seek(0)
+            config = LoadJobConfig(source_format="PARQUET")
+            self._client.load_table_from_file(file, table, job_config=config).result()
+        loaded = self._client.get_table(table)
+        loaded.expires = datetime.now(UTC) + timedelta(days=1)
+        self._client.update_table(loaded, ["expires"])
+
     def _query(self, sql: str) -> Any:
         from google.cloud.bigquery import QueryJobConfig
 
         limit = self._settings.get("maximum_bytes_billed")
         config = QueryJobConfig(maximum_bytes_billed=int(limit)) if limit else QueryJobConfig()
         return self._client.query(sql, job_config=config)
+
+
+def _read(rows: "Path | Table") -> "Table":
+    import pyarrow.csv
+    import pyarrow.parquet
+
+    if not isinstance(rows, Path):
+        return rows
+    return pyarrow.csv.read_csv(rows) if rows.suffix.lower() == ".csv" else pyarrow.parquet.read_table(rows)
 
 
 def _chain(first: Any, rest: Iterator[Any]) -> Iterator[Any]:

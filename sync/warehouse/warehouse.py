@@ -38,7 +38,7 @@ class Warehouse(Protocol):
     def numbered(
         self, rows: "str | Path | Table", number: str, types: Mapping[str, str]
     ) -> AbstractContextManager[str]:
-        """SQL to stand after `from`, for rows of SQL, of a file or in memory, with their position as a column.
+        """SQL to stand after `from`: rows of SQL, of a file or in memory, with their position as a column.
 
         `types`: of columns that a CSV file, or a column of nothing but NULL, leaves open.
         """

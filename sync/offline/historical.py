@@ -1,0 +1,252 @@
+"""Training sets: the features of each spine row as they were known at its own instant."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import pyarrow
+
+from sync.errors import FsyncError, did_you_mean
+from sync.instants import now, to_text
+from sync.offline.macros import MacroCompiler
+from sync.offline.parquet import check_output, write_parquet
+from sync.offline.spine import Spine, check_names, check_spine, file_names, find_column, open_spine
+from sync.project import Project, Target
+from sync.registry.manifest import read_manifest_tree
+from sync.registry.references import FeatureReference, parse_feature
+from sync.registry.registry import Registry, check_feature
+from sync.registry.views import FeatureView
+from sync.warehouse.latest import view_columns
+from sync.warehouse.warehouse import Warehouse, open_warehouse
+
+NUMBER = "_fsync_row"
+
+
+class Options(NamedTuple):
+    timestamp: str = "event_timestamp"
+    hindsight: bool = False
+    as_known_at: int | None = None
+    ages: bool = False
+    full_names: bool = False
+    defaults: bool = True
+
+
+class HistoricalFeatures:
+    """A training set, checked when made and computed when asked for.
+
+    Its rows are the spine's, in the spine's order, duplicates and NULL keys included; a model's order is the
+    table's.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        target: Target,
+        registry: Registry,
+        entity_df: Any,
+        features: "str | Sequence[str]",
+        options: Options,
+    ) -> None:
+        self._project, self._target, self._options = project, target, options
+        self._manifest = read_manifest_tree(project.target_path / "manifest.json")
+        adapter = target.settings["type"]
+        written_for = self._manifest["metadata"].get("adapter_type")
+        if written_for != adapter:
+            raise FsyncError(
+                f"the manifest in {project.target_path} is of a {written_for} target, but {target.name} is "
+                f"{adapter}; run `dbt parse --target {target.name}`"
+            )
+        self._compiler = MacroCompiler(self._manifest, adapter)
+        self.service, self.references = _resolve(registry, features)
+        self._views = {str(r.view): registry.view(r.view) for r in self.references}
+        self._spine = open_spine(entity_df, self._manifest)
+        # What the last computation found remarkable about the spine.
+        self.warnings: list[str] = []
+        with self._query():
+            pass
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns that the spine gains, and the feature each holds, pinned to its version."""
+        columns: dict[str, str] = {}
+        for name, view in self._views.items():
+            prefix = self._compiler.call("fsync", "_view_prefix", name)
+            for reference in self.references:
+                if str(reference.view) == name:
+                    column = (
+                        f"{prefix}__{reference.feature}" if self._options.full_names else reference.feature
+                    )
+                    pinned = f"{view.reference}:{reference.feature}"
+                    if column in columns:
+                        raise FsyncError(
+                            f"{columns[column]} and {pinned} are both called {column}; "
+                            "--full-names calls them view__feature"
+                        )
+                    columns[column] = pinned
+            if self._options.ages:
+                columns[f"{prefix}__age"] = f"{view.reference}: age in seconds"
+        return columns
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is needed to make it again. No clock and no path: the same inputs give the same bytes."""
+        from importlib.metadata import version
+
+        options = self._options
+        return {
+            "fsync": version("fsync"),
+            "project": self._project.name,
+            "service": self.service,
+            "columns": self.columns,
+            "views": {
+                view.reference: {"checksum": view.checksum, "fingerprint": view.fingerprint}
+                for view in self._views.values()
+            },
+            "spine": self._spine.record,
+            "options": options._asdict()
+            | {"as_known_at": None if options.as_known_at is None else to_text(options.as_known_at)},
+        }
+
+    def to_arrow(self) -> pyarrow.Table:
+        return self._table
+
+    def to_pandas(self) -> Any:
+        try:
+            return self._table.to_pandas()
+        except ModuleNotFoundError:
+            raise FsyncError("to_pandas needs pandas; run `pip install pandas`") from None
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+    def write_parquet(self, path: "str | Path", *, force: bool = False) -> int:
+        """Writes the file whole or not at all, in bounded memory; the number of its rows."""
+        path = Path(path).expanduser()
+        check_output(path, force)
+        with self._batches() as (schema, batches):
+            return write_parquet(path, schema, batches)
+
+    @cached_property
+    def _table(self) -> pyarrow.Table:
+        with self._batches() as (schema, batches):
+            return pyarrow.Table.from_batches(batches, schema)
+
+    @contextmanager
+    def _batches(self) -> "Iterator[tuple[pyarrow.Schema, Iterator[pyarrow.RecordBatch]]]":
+        with self._query() as (warehouse, sql), warehouse.arrow(sql) as reader:
+            position = reader.schema.get_field_index(NUMBER)
+            metadata = {b"fsync": msgspec.json.encode(self.metadata)}
+            schema = reader.schema.remove(position).with_metadata(metadata)
+            watch = _Watch(self._options.timestamp)
+            yield schema, (watch.see(batch.drop_columns([NUMBER])) for batch in reader)
+            self.warnings = watch.warnings(self._options.as_known_at)
+
+    @contextmanager
+    def _query(self) -> "Iterator[tuple[Warehouse, str]]":
+        spine, options, views = self._spine, self._options, list(self._views.values())
+        with open_warehouse(self._project, self._target) as warehouse:
+            names = _names(spine, warehouse)
+            check_names(spine, names)
+            types = _types(spine, names, views, options.timestamp, warehouse)
+            with warehouse.numbered(spine.source, NUMBER, types) as rows:
+                schema = dict(warehouse.schema(f"select * from {rows}"))
+                del schema[NUMBER]
+                check_spine(spine, schema, views, options.timestamp, self.columns, options.full_names)
+                timestamp = find_column(spine, names, options.timestamp, "")
+                yield warehouse, self._compile(rows, warehouse.quote(timestamp))
+
+    def _compile(self, rows: str, timestamp: str) -> str:
+        options = self._options
+        sql = self._compiler.call(
+            "fsync",
+            "point_in_time_join",
+            rows,
+            [str(reference) for reference in self.references],
+            timestamp=timestamp,
+            as_known_at=not options.hindsight,
+            full_names=options.full_names,
+            known_until=None if options.as_known_at is None else to_text(options.as_known_at),
+            ages=options.ages,
+            defaults=options.defaults,
+        )
+        return f"select * from (\n{sql}\n) as joined order by {NUMBER}"
+
+
+def _names(spine: Spine, warehouse: Warehouse) -> list[str]:
+    """The column names as the spine has them: a warehouse renames one that stands twice."""
+    if isinstance(spine.source, Path):
+        return file_names(spine.source)
+    if isinstance(spine.source, pyarrow.Table):
+        return list(spine.source.column_names)
+    sql = spine.source if spine.kind == "sql" else f"select * from {spine.source}"
+    try:
+        return [name for name, _ in warehouse.schema(sql)]
+    except FsyncError as error:
+        raise FsyncError(f"{spine}: {error}" + (f"; {spine.hint}" if spine.hint else "")) from None
+
+
+def _types(
+    spine: Spine, names: Sequence[str], views: Sequence[FeatureView], timestamp: str, warehouse: Warehouse
+) -> dict[str, str]:
+    types: dict[str, str] = {}
+    for view in views:
+        columns = view_columns(view, warehouse)
+        for key in view.join_keys:
+            name = find_column(spine, names, key.name, f"it is a join key of {view.reference}")
+            types.setdefault(name, columns[key.name])
+    column = find_column(spine, names, timestamp, "name the spine's timestamp by --timestamp")
+    return {**types, column: "TIMESTAMP WITH TIME ZONE"}
+
+
+def _resolve(
+    registry: Registry, features: "str | Sequence[str]"
+) -> tuple[str | None, list[FeatureReference]]:
+    if isinstance(features, str):
+        service = registry.services.get(features)
+        if service is None:
+            raise FsyncError(
+                f"unknown feature service '{features}'{did_you_mean(features, registry.services)}"
+            )
+        return service.name, [parse_feature(text) for text in service.features]
+    if not features:
+        raise FsyncError("no features are asked for; name some, view:feature, or a feature service")
+    references = []
+    for text in features:
+        check_feature(registry, text)
+        if (reference := parse_feature(text)) in references:
+            raise FsyncError(f"{reference} is asked for twice")
+        references.append(reference)
+    return None, references
+
+
+class _Watch:
+    """Sees what deserves a word, as the rows go by."""
+
+    def __init__(self, timestamp: str) -> None:
+        self._timestamp = timestamp.lower()
+        self._without, self._latest = 0, 0
+
+    def see(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
+        import pyarrow.compute as compute
+
+        position = [name.lower() for name in batch.schema.names].index(self._timestamp)
+        column = batch.column(position)
+        self._without += column.null_count
+        # A comparison with a scalar would load pandas, where it is installed.
+        instants = column.cast(pyarrow.timestamp("us"), safe=False).cast(pyarrow.int64())
+        self._latest = max(self._latest, compute.max(instants).as_py() or 0)
+        return batch
+
+    def warnings(self, as_known_at: int | None) -> list[str]:
+        found = []
+        if self._without:
+            rows = "1 row" if self._without == 1 else f"{self._without:,} rows"
+            found.append(f"{rows} of the spine without a timestamp: no features there")
+        if as_known_at is None and self._latest > now():
+            found.append(
+                f"the spine reaches into the future ({to_text(self._latest)}): what is known there may still change"
+            )
+        return found

@@ -1,0 +1,59 @@
+"""Parquet files written as a stream, whole or not at all, and the same bytes for the same rows."""
+
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from sync.errors import FsyncError
+
+ROWS_PER_GROUP = 131_072
+
+
+def check_output(path: Path, force: bool) -> None:
+    if path.is_dir():
+        raise FsyncError(f"{path} is a folder; name the Parquet file to write")
+    if path.exists() and not force:
+        raise FsyncError(f"{path} exists; --force replaces it")
+    if not path.parent.is_dir():
+        raise FsyncError(f"cannot write {path}: there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise FsyncError(f"cannot write {path}: the folder {path.parent} is not writable")
+
+
+def write_parquet(path: Path, schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> int:
+    """The number of rows. Nothing is at `path` before everything is written."""
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    rows = 0
+    try:
+        with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+            for group in _groups(schema, batches):
+                writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+                rows += group.num_rows
+        os.replace(part, path)
+    except OSError as error:
+        raise FsyncError(f"cannot write {path}: {error.strerror or error}") from None
+    except pyarrow.ArrowException as error:
+        raise FsyncError(f"cannot write {path}: {str(error).partition(chr(10))[0]}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return rows
+
+
+def _groups(schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> Iterator[pyarrow.Table]:
+    """Groups of one size in one piece: how the rows arrived leaves no trace in the file."""
+    pending: list[pyarrow.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        while count + batch.num_rows >= ROWS_PER_GROUP:
+            head = ROWS_PER_GROUP - count
+            yield pyarrow.Table.from_batches([*pending, batch.slice(0, head)], schema).combine_chunks()
+            batch, pending, count = batch.slice(head), [], 0
+        if batch.num_rows:
+            pending.append(batch)
+            count += batch.num_rows
+    if count:
+        yield pyarrow.Table.from_batches(pending, schema).combine_chunks()
