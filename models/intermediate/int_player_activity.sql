@@ -1,3 +1,14 @@
+{%- set names = [
+    'session_start', 'user_engagement', 'level_start', 'level_end', 'level_up', 'post_score', 'unlock_achievement',
+    'match_end', 'in_app_purchase', 'ad_reward', 'join_group', 'friend_invite', 'send_message', 'send_gift',
+    'feature_used'
+] -%}
+{%- set name_seen = [] -%}
+{%- for name in names -%}
+{%- set seen = "max(case when event_name = '" ~ name ~ "' then 1 else 0 end)" -%}
+{%- do name_seen.append(seen ~ ' over last_five_minutes') -%}
+{%- endfor -%}
+
 -- What was known of a running session as each event arrived: the state of the player's last event per minute.
 -- Events more than an hour late say nothing about now and are left out.
 with arrivals as (
@@ -32,11 +43,7 @@ measured as (
         sum(completed_level) over so_far as levels_in_session,
         sum(coalesce(engagement_ms, 0)) over today as engagement_ms_today,
         count(*) over last_five_minutes as events_last_5min,
-        max(case when event_name = 'session_start' then 1 else 0 end) over last_five_minutes
-        {%- for name in ['user_engagement', 'level_start', 'level_end', 'level_up', 'post_score', 'unlock_achievement', 'match_end',
-                         'in_app_purchase', 'ad_reward', 'join_group', 'friend_invite', 'send_message', 'send_gift', 'feature_used'] %}
-        + max(case when event_name = '{{ name }}' then 1 else 0 end) over last_five_minutes
-        {%- endfor %} as action_diversity_5min
+        {{ name_seen | join(' + ') }} as action_diversity_5min
     from arrivals
     window
         so_far as (
@@ -64,9 +71,9 @@ last_of_minute as (
         {{ dbt.date_trunc('minute', 'ingested_at') }} as minute
     from measured
     qualify row_number() over (
-        partition by player_id, {{ dbt.date_trunc('minute', 'ingested_at') }}
-        order by ingested_at desc, event_at desc, event_name, bundle_sequence
-    ) = 1
+            partition by player_id, {{ dbt.date_trunc('minute', 'ingested_at') }}
+            order by ingested_at desc, event_at desc, event_name, bundle_sequence
+        ) = 1
 
 )
 

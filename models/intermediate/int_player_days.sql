@@ -17,16 +17,17 @@ select
     sum(coalesce(engagement_ms, 0)) as engagement_ms,
     sum(case when event_name = 'level_end' and level_succeeded then 1 else 0 end) as levels_completed,
     sum(case when event_name = 'level_end' and not level_succeeded then 1 else 0 end) as levels_failed,
-    sum(case when event_name = 'level_end' and level_succeeded then coalesce(level, 0) else 0 end) as completed_levels_sum,
+    sum(case when event_name = 'level_end' and level_succeeded then level else 0 end) as completed_levels_sum,
     max(level) as max_level,
     max(score) as max_score,
     sum(case when event_name = 'unlock_achievement' then 1 else 0 end) as achievements_unlocked,
 
     sum(case when event_name = 'match_end' then 1 else 0 end) as matches,
     sum(case when event_name = 'match_end' and match_won then 1 else 0 end) as matches_won,
-    sum(case when event_name = 'match_end' and game_mode = 'competitive' then 1 else 0 end) as competitive_matches,
-    sum(case when event_name = 'match_end' and game_mode = 'casual' then 1 else 0 end) as casual_matches,
-    sum(case when event_name = 'match_end' and game_mode = 'social' then 1 else 0 end) as social_matches,
+    {% for mode in ['competitive', 'casual', 'social'] -%}
+    sum(case when event_name = 'match_end' and game_mode = '{{ mode }}' then 1 else 0 end)
+        as {{ mode }}_matches,
+    {% endfor %}
 
     sum(case when event_name = 'in_app_purchase' then 1 else 0 end) as purchases,
     sum(case when event_name = 'in_app_purchase' then value_micros else 0 end) as revenue_micros,

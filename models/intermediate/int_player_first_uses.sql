@@ -24,9 +24,9 @@ first_known as (
         and available_at > {{ since() }}
         {% endif %}
     qualify row_number() over (
-        partition by player_id, feature_name
-        order by available_at, event_at, ingested_at
-    ) = 1
+            partition by player_id, feature_name
+            order by available_at, event_at, ingested_at
+        ) = 1
 
 )
 
@@ -40,9 +40,9 @@ select
 from first_known
 {% if is_incremental() %}
 where not exists (
-    select 1
-    from {{ this }} as earlier
-    where earlier.player_id = first_known.player_id
-        and earlier.feature_name = first_known.feature_name
-)
+        select 1
+        from {{ this }} as earlier
+        where earlier.player_id = first_known.player_id
+            and earlier.feature_name = first_known.feature_name
+    )
 {% endif %}

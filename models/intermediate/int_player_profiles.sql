@@ -17,9 +17,9 @@ with latest as (
     from {{ ref('stg_events') }}
     where ingested_at <= {{ watermark() }}
     qualify row_number() over (
-        partition by player_id
-        order by event_at desc, ingested_at desc, event_name, bundle_sequence
-    ) = 1
+            partition by player_id
+            order by event_at desc, ingested_at desc, event_name, bundle_sequence
+        ) = 1
 
 )
 

@@ -1,4 +1,4 @@
--- Daily tiles of sessions, each in the UTC day it started on. A replaced state of a session is taken out again.
+-- Daily tiles of sessions, each in the UTC day it started on. A replaced state is taken out again.
 with entries as (
 
     select

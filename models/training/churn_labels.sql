@@ -1,5 +1,5 @@
--- The spine: each player who played in the week before a Monday, and whether no event followed for the churn period.
--- A label needs its whole period to be over, so the last Mondays have none yet.
+-- The spine: each player who played in the week before a Monday, and whether no event followed for the churn
+-- period. A label needs its whole period to be over, so the last Mondays have none yet.
 with active_weeks as (
 
     select distinct
@@ -16,10 +16,15 @@ next_events as (
         active_weeks.event_timestamp,
         max(case when events.event_day is not null then 1 else 0 end) as returned
     from active_weeks
-    left join (select distinct player_id, event_day from {{ ref('stg_events') }}) as events
+    left join (
+        select distinct
+            player_id,
+            event_day
+        from {{ ref('stg_events') }}
+    ) as events
         on active_weeks.player_id = events.player_id
-        and events.event_day >= active_weeks.event_timestamp
-        and events.event_day < {{ after('active_weeks.event_timestamp', var('churn_days') ~ 'd') }}
+            and events.event_day >= active_weeks.event_timestamp
+            and events.event_day < {{ after('active_weeks.event_timestamp', var('churn_days') ~ 'd') }}
     where {{ after('active_weeks.event_timestamp', var('churn_days') ~ 'd') }} <= {{ watermark() }}
     group by active_weeks.player_id, active_weeks.event_timestamp
 

@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sync.cli.options import Json, ProjectDir, RedisUrl, open_store, print_json
+from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, RedisUrl, Target, open_store, print_json
 from sync.cli.table import table
 
 if TYPE_CHECKING:
@@ -20,11 +20,14 @@ def get(
         typer.Option(metavar="TIMESTAMP", help="Judge ages as of this instant (UTC); default now."),
     ] = None,
     project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
     redis_url: RedisUrl = None,
     json: Json = False,
 ) -> None:
     """Show the features of entities as Redis holds them."""
-    store = open_store(project_dir, redis_url=redis_url)
+    store = open_store(project_dir, profiles_dir, profile, target, redis_url)
     answer = store.get_online_features(name, store.split_keys(name, keys), as_of)
     if json:
         print_json(answer)

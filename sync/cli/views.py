@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sync.cli.failures import note
-from sync.cli.options import Json, ProjectDir, open_store, print_json
+from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
 from sync.cli.table import table
 
 if TYPE_CHECKING:
@@ -13,9 +13,15 @@ if TYPE_CHECKING:
     from sync.registry.views import FeatureView
 
 
-def views(project_dir: ProjectDir = None, json: Json = False) -> None:
+def views(
+    project_dir: ProjectDir = None,
+    profiles_dir: ProfilesDir = None,
+    profile: Profile = None,
+    target: Target = None,
+    json: Json = False,
+) -> None:
     """List the project's feature views and feature services."""
-    store = open_store(project_dir)
+    store = open_store(project_dir, profiles_dir, profile, target)
     if store.registry.stale:
         note(f"fsync: {', '.join(store.registry.stale)} changed after the manifest; run `dbt parse`")
     if json:

@@ -14,7 +14,15 @@ runner = dbtRunner(manifest=dbtRunner().invoke(["--quiet", "parse"]).result)
 
 runs = [(cut, []) for cut in options["cuts"]] + [(options["cuts"][-1], ["--full-refresh"])]
 for step, (cut, flags) in enumerate(runs):
-    arguments = ["--quiet", "run", "--select", *options["selection"], "--vars", f"{{known_until: '{cut}'}}", *flags]
+    arguments = [
+        "--quiet",
+        "run",
+        "--select",
+        *options["selection"],
+        "--vars",
+        f"{{known_until: '{cut}'}}",
+        *flags,
+    ]
     outcome = runner.invoke(arguments)
     if not outcome.success:
         sys.exit(str(outcome.exception or [result.message for result in outcome.result]))

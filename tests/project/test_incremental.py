@@ -1,5 +1,6 @@
 """Runs day by day end in the same rows as one run over everything, and never change a row."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -59,50 +60,59 @@ def test_incremental_runs_only_append(
     model: str, builds: tuple[list[dict[str, Rows]], dict[str, Rows]]
 ) -> None:
     steps, _ = builds
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in pairwise(steps):
         assert set(before[model]) <= set(after[model])
+
+
+EVENT = """
+select
+    epoch_us(timestamp '2026-05-01' + interval ({day} - 1) days + to_hours({hour})) as event_timestamp,
+    'level_end' as event_name,
+    [{{'key': 'level', 'value': {none} }}] as event_params,
+    1::bigint as event_bundle_sequence_id,
+    0::bigint as event_server_timestamp_offset,
+    null::double as event_value_in_usd,
+    null::varchar as user_id,
+    'p1' as user_pseudo_id,
+    [{{'key': 'difficulty', 'value': {none} }}] as user_properties,
+    {{'language': 'en'}} as device,
+    {{'country': 'Chile'}} as geo,
+    {{'version': '1'}} as app_info,
+    {{'medium': 'organic'}} as traffic_source,
+    'IOS' as platform
+"""
+NONE = (
+    "{'string_value': null::varchar, 'int_value': null::bigint, "
+    "'float_value': null::double, 'double_value': null::double}"
+)
 
 
 def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(tmp_path: Path) -> None:
     project, raw = Project(ROOT, tmp_path), tmp_path / "raw"
     raw.mkdir()
 
-    def load(day: int, hours: list[int]) -> None:
-        """Events of one session of one player, at these hours of a day in May; each uploaded at once."""
+    def load(day: int, hour: int) -> None:
+        """One event of a player in May 2026, uploaded at once."""
         with duckdb.connect() as connection:
-            connection.sql(f"""
-                copy (
-                    select
-                        epoch_us(timestamp '2026-05-01' + interval {day - 1} days + to_hours(hour)) as event_timestamp,
-                        'level_end' as event_name,
-                        [{{'key': 'level', 'value': {{'string_value': null::varchar, 'int_value': 3::bigint,
-                           'float_value': null::double, 'double_value': null::double}}}}] as event_params,
-                        1::bigint as event_bundle_sequence_id,
-                        0::bigint as event_server_timestamp_offset,
-                        null::double as event_value_in_usd,
-                        null::varchar as user_id,
-                        'p1' as user_pseudo_id,
-                        [{{'key': 'difficulty', 'value': {{'string_value': 'easy', 'int_value': null::bigint,
-                           'float_value': null::double, 'double_value': null::double}}}}] as user_properties,
-                        {{'language': 'en'}} as device, {{'country': 'Chile'}} as geo,
-                        {{'version': '1'}} as app_info, {{'medium': 'organic'}} as traffic_source, 'IOS' as platform
-                    from unnest({hours}) as hours(hour)
-                ) to '{raw}/{day}_{hours[0]}.parquet'
-            """)
+            event = EVENT.format(day=day, hour=hour, none=NONE)
+            connection.sql(f"copy ({event}) to '{raw}/{day}_{hour}.parquet'")
 
     def run() -> Rows:
         selection = ["--select", "stg_events", "base_firebase_events"]
         project.dbt("run", *selection, FSYNC_RAW_EVENTS="export", FSYNC_EVENTS_PATH=f"{raw}/*.parquet")
         with duckdb.connect(str(project.warehouse), read_only=True) as connection:
-            return connection.sql(
-                "select strftime(event_at, '%d %H'), strftime(ingested_at, '%d %H:%M:%S.%f') from stg_events order by 1"
-            ).fetchall()
+            return connection.sql("""
+                select strftime(event_at, '%d %H'), strftime(ingested_at, '%d %H:%M:%S.%f')
+                from stg_events
+                order by 1
+            """).fetchall()
 
-    load(3, [10, 12])
+    load(3, 10)
+    load(3, 12)
     assert run() == [("03 10", "03 10:00:00.000000"), ("03 12", "03 12:00:00.000000")]
 
-    load(3, [11])  # loaded behind the watermark, 12:00
-    load(1, [5])  # the same, two days old: within the late-data budget
+    load(3, 11)  # loaded behind the watermark, 12:00
+    load(1, 5)  # the same, two days old: within the late-data budget
     assert run() == [
         ("01 05", "03 12:00:00.000001"),
         ("03 10", "03 10:00:00.000000"),
