@@ -49,9 +49,6 @@ def test_a_changed_computation_is_a_row_in_the_registrys_history(
     project = Project(copy, tmp_path)
     shutil.copy(whole.warehouse, project.warehouse)
 
-    project.dbt("build", "--select", "feature_registry+")
-    assert replaced(project) == set()
-
     model = copy / "models/features/player/player_social.sql"
     model.write_text(model.read_text().replace("2 * gifts_sent_last_30d", "4 * gifts_sent_last_30d"))
     project.dbt("build", "--select", "feature_registry+")

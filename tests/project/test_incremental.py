@@ -119,4 +119,3 @@ def test_what_is_loaded_behind_the_watermark_counts_from_the_next_one(tmp_path: 
         ("03 11", "03 12:00:00.000001"),
         ("03 12", "03 12:00:00.000000"),
     ]
-    assert len(run()) == 4
