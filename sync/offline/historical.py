@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -102,13 +103,22 @@ class HistoricalFeatures:
             "service": self.service,
             "columns": self.columns,
             "views": {
-                view.reference: {"checksum": view.checksum, "fingerprint": view.fingerprint}
+                view.reference: {
+                    "definition": self._definition(view),
+                    "checksum": view.checksum,
+                    "fingerprint": view.fingerprint,
+                }
                 for view in self._views.values()
             },
             "spine": self._spine.record,
             "options": options._asdict()
             | {"as_known_at": None if options.as_known_at is None else to_text(options.as_known_at)},
         }
+
+    def _definition(self, view: FeatureView) -> str:
+        """Covers the source of the view, of every model upstream and of the macros that these use."""
+        text = self._compiler.call("fsync", "_definition", self._manifest["nodes"][view.model])
+        return sha256(text.encode()).hexdigest()
 
     def to_arrow(self) -> pyarrow.Table:
         return self._table
@@ -247,6 +257,7 @@ class _Watch:
             found.append(f"{rows} of the spine without a timestamp: no features there")
         if as_known_at is None and self._latest > now():
             found.append(
-                f"the spine reaches into the future ({to_text(self._latest)}): what is known there may still change"
+                f"the spine reaches into the future ({to_text(self._latest)}): "
+                "what is known there may still change"
             )
         return found

@@ -24,10 +24,24 @@ class _Return(Exception):
         self.value = value
 
 
-class _Quoting:
-    def __init__(self, adapter: str, dispatch: Callable[..., Callable[..., Any]]) -> None:
-        self.quote = _quote_backtick if adapter == "bigquery" else _quote_double
+class _Adapter:
+    def __init__(self, name: str, dispatch: Callable[..., Callable[..., Any]]) -> None:
+        self._mark = "`" if name == "bigquery" else '"'
         self.dispatch = dispatch
+
+    def quote(self, identifier: str) -> str:
+        return f"{self._mark}{identifier}{self._mark}"
+
+
+class _Macro:
+    """Callable in a template; `macro` is its entry in the manifest."""
+
+    def __init__(self, macro: dict[str, Any], call: Callable[..., Any]) -> None:
+        self.macro = macro
+        self.call = call
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        return self.call(*arguments, **options)
 
 
 class MacroCompiler:
@@ -35,18 +49,17 @@ class MacroCompiler:
         self._project = str(manifest["metadata"]["project_name"])
         self._nodes: dict[str, dict[str, Any]] = manifest["nodes"]
         self._adapter = adapter
-        self._sources: dict[tuple[str, str], str] = {
-            (macro["package_name"], macro["name"]): macro["macro_sql"]
-            for macro in manifest["macros"].values()
+        self._macros: dict[tuple[str, str], dict[str, Any]] = {
+            (macro["package_name"], macro["name"]): macro for macro in manifest["macros"].values()
         }
         self._environment = SandboxedEnvironment(extensions=["jinja2.ext.do"])
         # Dicts, because the sandbox hides attributes that start with an underscore.
         packages: dict[str, dict[str, Any]] = {}
-        for package, name in self._sources:
-            packages.setdefault(package, {})[name] = partial(self._call, package, name)
+        for (package, name), macro in self._macros.items():
+            packages.setdefault(package, {})[name] = _Macro(macro, partial(self._call, package, name))
         self._context: dict[str, Any] = {
             **packages,
-            "adapter": _Quoting(adapter, self._dispatch),
+            "adapter": _Adapter(adapter, self._dispatch),
             "context": packages,
             "exceptions": {"raise_compiler_error": _raise_compiler_error},
             "execute": True,
@@ -58,7 +71,7 @@ class MacroCompiler:
         self._template = cache(self._compile)
 
     def call(self, package: str, name: str, *arguments: Any, **options: Any) -> str:
-        if (package, name) not in self._sources:
+        if (package, name) not in self._macros:
             raise FsyncError(
                 f"the project has no macro {package}.{name}; add the package {package} to packages.yml, "
                 "then run `dbt deps` and `dbt parse`"
@@ -76,7 +89,7 @@ class MacroCompiler:
             return returned.value
 
     def _compile(self, package: str, name: str) -> Template:
-        tree = self._environment.parse(self._sources[package, name])
+        tree = self._environment.parse(self._macros[package, name]["macro_sql"])
         for macro in tree.find_all(nodes.Macro):
             macro.name = PREFIX + macro.name
         code = self._environment.compile(tree, name=f"{package}.{name}")
@@ -88,7 +101,7 @@ class MacroCompiler:
         packages = [f"dbt_{self._adapter}", "dbt"] if namespace == "dbt" else [namespace]
         for package in [self._project, *packages]:
             for implementation in (f"{self._adapter}__{name}", f"default__{name}"):
-                if (package, implementation) in self._sources:
+                if (package, implementation) in self._macros:
                     return partial(self._call, package, implementation)
         raise FsyncError(f"there is no macro {name} for {self._adapter} in {' or '.join(packages)}")
 
@@ -110,11 +123,3 @@ def _return(value: object = None) -> NoReturn:
 
 def _raise_compiler_error(message: str) -> NoReturn:
     raise FsyncError(message)
-
-
-def _quote_double(identifier: str) -> str:
-    return f'"{identifier}"'
-
-
-def _quote_backtick(identifier: str) -> str:
-    return f"`{identifier}`"
