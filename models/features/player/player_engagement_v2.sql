@@ -1,39 +1,7 @@
-with tiles as (
-
-    select
-        player_id,
-        tile_start,
-        available_at,
-        created_timestamp,
-        engagement_ms,
-        levels_completed,
-        completed_levels_sum,
-        max_level,
-        achievements_unlocked,
-        0 as features_explored
-    from {{ ref('int_player_days') }}
-
-    union all
-
-    select
-        player_id,
-        tile_start,
-        available_at,
-        created_timestamp,
-        0 as engagement_ms,
-        0 as levels_completed,
-        0 as completed_levels_sum,
-        null as max_level,
-        0 as achievements_unlocked,
-        features_explored
-    from {{ ref('int_player_first_uses') }}
-
-),
-
-windows as (
+with windows as (
 
     {{ trailing_windows(
-        tiles='tiles',
+        tiles=ref('int_player_engagement_days'),
         keys=['player_id'],
         until=watermark(),
         features={
