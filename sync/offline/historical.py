@@ -151,7 +151,7 @@ class HistoricalFeatures:
             metadata = {b"fsync": msgspec.json.encode(self.metadata)}
             schema = reader.schema.remove(position).with_metadata(metadata)
             watch = _Watch(self._options.timestamp)
-            yield schema, (watch.see(batch.drop_columns([NUMBER])) for batch in reader)
+            yield schema, (watch.see(batch.drop_columns([NUMBER])) for batch in _read(reader))
             self.warnings = watch.warnings(self._options.as_known_at)
 
     @contextmanager
@@ -183,6 +183,14 @@ class HistoricalFeatures:
             defaults=options.defaults,
         )
         return f"select * from (\n{sql}\n) as joined order by {NUMBER}"
+
+
+def _read(reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
+    try:
+        yield from reader
+    except (pyarrow.ArrowException, OSError) as error:
+        # A query that fails on its way does so through Arrow's stream.
+        raise FsyncError(f"the warehouse stopped: {str(error).partition(chr(10))[0]}") from None
 
 
 def _names(spine: Spine, warehouse: Warehouse) -> list[str]:

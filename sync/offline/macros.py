@@ -8,6 +8,7 @@ compare its output with `dbt compile`, for each adapter.
 import re
 from collections.abc import Callable
 from functools import cache, partial
+from types import CodeType
 from typing import Any, NoReturn
 
 from jinja2 import Template, TemplateError, nodes
@@ -17,6 +18,7 @@ from sync.errors import FsyncError
 
 # Jinja exports no macro whose name starts with an underscore.
 PREFIX = "exported_"
+ENVIRONMENT = SandboxedEnvironment(extensions=["jinja2.ext.do"])
 
 
 class _Return(Exception):
@@ -52,7 +54,6 @@ class MacroCompiler:
         self._macros: dict[tuple[str, str], dict[str, Any]] = {
             (macro["package_name"], macro["name"]): macro for macro in manifest["macros"].values()
         }
-        self._environment = SandboxedEnvironment(extensions=["jinja2.ext.do"])
         # Dicts, because the sandbox hides attributes that start with an underscore.
         packages: dict[str, dict[str, Any]] = {}
         for (package, name), macro in self._macros.items():
@@ -68,7 +69,7 @@ class MacroCompiler:
             "ref": self._ref,
             "return": _return,
         }
-        self._template = cache(self._compile)
+        self._template = cache(self._load)
 
     def call(self, package: str, name: str, *arguments: Any, **options: Any) -> str:
         if (package, name) not in self._macros:
@@ -88,12 +89,9 @@ class MacroCompiler:
         except _Return as returned:
             return returned.value
 
-    def _compile(self, package: str, name: str) -> Template:
-        tree = self._environment.parse(self._macros[package, name]["macro_sql"])
-        for macro in tree.find_all(nodes.Macro):
-            macro.name = PREFIX + macro.name
-        code = self._environment.compile(tree, name=f"{package}.{name}")
-        return Template.from_code(self._environment, code, self._environment.make_globals(self._context))
+    def _load(self, package: str, name: str) -> Template:
+        code = _compile(self._macros[package, name]["macro_sql"], f"{package}.{name}")
+        return Template.from_code(ENVIRONMENT, code, ENVIRONMENT.make_globals(self._context))
 
     def _dispatch(self, name: str, macro_namespace: str | None = None) -> Callable[..., Any]:
         """dbt's order: the root project may override a package, an adapter's macro the default."""
@@ -115,6 +113,14 @@ class MacroCompiler:
         raise FsyncError(
             f"there is no model {name}" + (f" of version {wanted}" if wanted is not None else "")
         )
+
+
+@cache
+def _compile(source: str, name: str) -> CodeType:
+    tree = ENVIRONMENT.parse(source)
+    for macro in tree.find_all(nodes.Macro):
+        macro.name = PREFIX + macro.name
+    return ENVIRONMENT.compile(tree, name=name)
 
 
 def _return(value: object = None) -> NoReturn:

@@ -29,15 +29,17 @@ def write_parquet(path: Path, schema: pyarrow.Schema, batches: Iterable[pyarrow.
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     rows = 0
     try:
-        with pyarrow.parquet.ParquetWriter(part, schema, compression="zstd") as writer:
+        with (
+            part.open("wb") as file,
+            pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
+        ):
             for group in _groups(schema, batches):
                 writer.write_table(group, row_group_size=ROWS_PER_GROUP)
                 rows += group.num_rows
         os.replace(part, path)
-    except OSError as error:
-        raise FsyncError(f"cannot write {path}: {error.strerror or error}") from None
-    except pyarrow.ArrowException as error:
-        raise FsyncError(f"cannot write {path}: {str(error).partition(chr(10))[0]}") from None
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+        raise FsyncError(f"cannot write {path}: {reason}") from None
     finally:
         part.unlink(missing_ok=True)
     return rows

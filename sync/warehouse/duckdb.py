@@ -162,7 +162,12 @@ def _failures() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        raise FsyncError(f"the warehouse refused a query: {_first_line(error)}") from None
+        raise FsyncError(f"the warehouse refused a query: {_first_paragraph(error)}") from None
+
+
+def _first_paragraph(error: Exception) -> str:
+    """All that DuckDB says of a line of CSV, without the position in the query that follows other errors."""
+    return " ".join(str(error).partition("\n\n")[0].split())
 
 
 def _first_line(error: Exception) -> str:
