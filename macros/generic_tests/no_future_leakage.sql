@@ -10,18 +10,18 @@
 
   Each expression aggregates the events of one sampled row: those with the row's keys, `event_time` <= event timestamp and
   `known_time` <= event timestamp. `days_ago` is the number of midnights (UTC) between an event and the row, and events of the
-  row's own day, whose tile is not complete, are left out. With `grain`, events are first aggregated by these columns into
+  row's own day, whose tile is not complete, are left out unless `complete_days` is false. With `grain`, events are first aggregated by these columns into
   `grain_columns` (of which `event_time` must be one again), so that sessions can be counted; `having` keeps those that
   are complete, and may say `as_of`.
 -#}
 {% test no_future_leakage(model, events, features, event_time='event_at', known_time='ingested_at', grain=none,
-                          grain_columns=none, having='true', sample=200, tolerance=0.000001) %}
+                          grain_columns=none, having='true', complete_days=true, sample=200, tolerance=0.000001) %}
     {%- if execute -%}
-    {{ adapter.dispatch('test_no_future_leakage', 'fsync')(model, events, features, event_time, known_time, grain, grain_columns, having, sample, tolerance) }}
+    {{ adapter.dispatch('test_no_future_leakage', 'fsync')(model, events, features, event_time, known_time, grain, grain_columns, having, complete_days, sample, tolerance) }}
     {%- endif -%}
 {% endtest %}
 
-{% macro default__test_no_future_leakage(model, events, features, event_time, known_time, grain, grain_columns, having, sample, tolerance) %}
+{% macro default__test_no_future_leakage(model, events, features, event_time, known_time, grain, grain_columns, having, complete_days, sample, tolerance) %}
     {%- set node = graph.nodes[context['model'].attached_node] -%}
     {%- set keys = fsync._join_keys(node.config.meta) -%}
     {%- set event = node.config.event_time -%}
@@ -77,7 +77,9 @@
 
         select sample_id{% for feature, expression in features.items() %}, {{ expression }} as {{ feature }}{% endfor %}
         from counted
+        {%- if complete_days %}
         where days_ago >= 1
+        {%- endif %}
         group by sample_id
 
     )

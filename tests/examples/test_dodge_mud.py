@@ -1,0 +1,164 @@
+"""The second project: real data, this repository's macros as a package, the same fsync."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from sync import FeatureStore
+from tests.project.conftest import ROOT, Project
+
+EXAMPLE = ROOT / "examples" / "dodge_mud"
+PLAYS = Path(
+    os.environ.get("FSYNC_DODGE_MUD_PLAYS", EXAMPLE / "../../../shared/data/dodge_mud/plays.parquet")
+).resolve()
+
+needs_plays = pytest.mark.skipif(
+    not PLAYS.exists(), reason=f"no play log at {PLAYS}; FSYNC_DODGE_MUD_PLAYS names another place"
+)
+
+JUNE = datetime(2015, 6, 1, tzinfo=UTC)
+MARCH = datetime(2015, 3, 1, 12, tzinfo=UTC)
+
+
+class Example(Project):
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {
+            "FSYNC_DODGE_MUD_DUCKDB_PATH": str(self.warehouse),
+            "FSYNC_DODGE_MUD_PLAYS": str(PLAYS),
+        }
+
+    def query(self, sql: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.warehouse), read_only=True) as connection:
+            return connection.sql(sql).fetchall()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Example:
+    example = Example(EXAMPLE, tmp_path_factory.mktemp("dodge_mud"))
+    example.dbt("deps")
+    return example
+
+
+@pytest.fixture(scope="module")
+def built(installed: Example) -> Example:
+    assert "WARN=0 ERROR=0 SKIP=0" in installed.dbt("build")
+    return installed
+
+
+@pytest.fixture
+def store(built: Example, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+    for name, value in built.environment.items():
+        monkeypatch.setenv(name, value)
+    return FeatureStore(EXAMPLE, redis_url=redis_url)
+
+
+def test_the_package_brings_macros_only(installed: Example) -> None:
+    listed = installed.dbt("ls", "--quiet").split()
+    assert "dodge_mud.features.player.player_plays" in listed
+    assert [node for node in listed if "dodge_mud" not in node] == []
+
+
+def test_an_absent_log_is_said_in_words(installed: Example) -> None:
+    output = installed.dbt("build", fails=True, FSYNC_DODGE_MUD_PLAYS="/nowhere/plays.parquet")
+    assert "No play log at '/nowhere/plays.parquet': set FSYNC_DODGE_MUD_PLAYS" in output
+
+
+@needs_plays
+def test_figures_of_the_whole_log(built: Example) -> None:
+    assert built.query("""
+        select
+            count(*), count(player_id), count(distinct player_id),
+            sum(score), count(*) filter (where score = 0), max(score)
+        from stg_plays
+    """) == [(153_929, 153_920, 25_955, 30_159_713, 4_471, 20_964)]
+    assert built.query("""
+        select player_id, max(plays_total) as plays from player_plays group by 1 order by plays desc limit 5
+    """) == [
+        ("device_placeholder", 1_618),
+        ("p00966", 1_419),
+        ("p02700", 1_292),
+        ("p00013", 1_124),
+        ("p05207", 922),
+    ]
+
+
+@needs_plays
+def test_figures_of_the_first_of_june(built: Example) -> None:
+    assert built.query("""
+        with latest as (
+            select *
+            from player_plays
+            where event_timestamp <= timestamp '2015-06-01'
+            qualify row_number() over (partition by player_id order by event_timestamp desc) = 1
+        )
+        select
+            sum(plays_total), count(*),
+            sum(plays_last_7d), count(*) filter (where plays_last_7d > 0),
+            sum(plays_last_30d), count(*) filter (where plays_last_30d > 0)
+        from latest
+    """) == [(67_901, 10_412, 2_691, 616, 12_988, 2_471)]
+
+
+@needs_plays
+@pytest.mark.parametrize(
+    ("player", "as_of", "expected"),
+    [
+        (
+            "p00966",
+            MARCH,
+            {
+                "plays_total": 111,
+                "plays_last_7d": 42,
+                "plays_last_30d": 92,
+                "last_score": 677,
+                "best_score": 1_302,
+                "last_played_at": "2015-03-01T11:41:54.000000Z",
+            },
+        ),
+        ("p00013", JUNE, {"plays_total": 1_124, "plays_last_7d": 0, "plays_last_30d": 0, "last_score": 162}),
+    ],
+)
+def test_redis_answers_as_of_an_instant(
+    store: FeatureStore, player: str, as_of: datetime, expected: dict[str, Any]
+) -> None:
+    (result,) = store.sync(as_of=as_of)
+    assert as_of != JUNE or result.rows == 10_412
+    references = [f"player_plays:{name}" for name in expected]
+    (row,) = store.get_online_features(references, [player], as_of).rows
+    assert {name.split(":")[1]: feature.value for name, feature in row.features.items()} == expected
+
+
+@needs_plays
+def test_the_training_set_holds_what_was_known_after_five_days(built: Example) -> None:
+    assert built.query("""
+        select count(*), count(*) filter (where returned), count(*) filter (where plays_total = 1)
+        from return_training_set
+    """) == built.query("""
+        with first_plays as (
+            select player_id, min(played_at) as first_played_at
+            from stg_plays
+            where player_id is not null
+            group by 1
+        ),
+        counted as (
+            select
+                player_id,
+                count(*) filter (where played_at <= first_played_at + interval 5 day) as plays,
+                bool_or(
+                    played_at > first_played_at + interval 5 day
+                    and played_at <= first_played_at + interval 17 day
+                ) as returned
+            from stg_plays
+            inner join first_plays using (player_id)
+            group by 1
+        )
+        select count(*), count(*) filter (where returned), count(*) filter (where plays = 1) from counted
+    """)
+    assert built.query("select count(*), count(*) filter (where returned) from return_training_set") == [
+        (25_955, 2_042)
+    ]
