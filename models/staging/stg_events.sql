@@ -6,7 +6,20 @@
     cluster_by=['player_id'] if target.type == 'bigquery' else none
 ) }}
 
-with exported as (
+with
+
+{% if is_incremental() %}
+known as (
+
+    select
+        max(ingested_at) as watermark,
+        {{ before(day_of('max(ingested_at)'), (var('late_data_days') + 1) ~ 'd') }} as oldest_day
+    from {{ this }}
+
+),
+{% endif %}
+
+exported as (
 
     select
         coalesce(user_id, user_pseudo_id) as player_id,
@@ -35,19 +48,11 @@ with exported as (
         {{ event_param('marketing_consent', 'boolean', column='user_properties') }} as marketing_consent
     from {{ ref('base_firebase_events') }}
     where event_timestamp is not null
+        {% if is_incremental() %}
+        and event_timestamp >= (select {{ micros('oldest_day') }} from known)
+        {% endif %}
 
 ),
-
-{% if is_incremental() %}
-known as (
-
-    select
-        max(ingested_at) as watermark,
-        {{ before(day_of('max(ingested_at)'), (var('late_data_days') + 1) ~ 'd') }} as oldest_day
-    from {{ this }}
-
-),
-{% endif %}
 
 on_time as (
 
@@ -56,9 +61,6 @@ on_time as (
     where uploaded_at <= {{ after('event_day', (var('late_data_days') + 1) ~ 'd') }}
         {% if var('known_until') %}
         and uploaded_at <= cast('{{ var('known_until') }}' as timestamp)
-        {% endif %}
-        {% if is_incremental() %}
-        and event_day >= (select oldest_day from known)
         {% endif %}
 
 ),
