@@ -21,7 +21,8 @@ from sync.registry.references import FeatureReference, parse_feature
 from sync.registry.registry import Registry, check_feature
 from sync.registry.views import FeatureView
 from sync.warehouse.latest import view_columns
-from sync.warehouse.warehouse import Warehouse, open_warehouse
+from sync.warehouse.open import open_warehouse
+from sync.warehouse.warehouse import Warehouse
 
 NUMBER = "_fsync_row"
 

@@ -15,7 +15,8 @@ from sync.project import Project, Target
 from sync.registry.durations import format_duration
 from sync.registry.views import FeatureView
 from sync.warehouse.latest import Counts, latest_query
-from sync.warehouse.warehouse import WarehouseUnavailable, open_warehouse
+from sync.warehouse.open import open_warehouse
+from sync.warehouse.warehouse import WarehouseUnavailable
 
 
 class SyncResult(NamedTuple):

@@ -3,8 +3,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from sync.errors import FsyncError, did_you_mean
-from sync.project import Project, Target
+from sync.errors import FsyncError
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader, Table
@@ -42,19 +41,3 @@ class Warehouse(Protocol):
 
         `types`: of columns that a CSV file, or a column of nothing but NULL, leaves open.
         """
-
-
-def open_warehouse(project: Project, target: Target) -> AbstractContextManager[Warehouse]:
-    kind = target.settings["type"]
-    if kind == "duckdb":
-        from sync.warehouse.duckdb import open_duckdb
-
-        return open_duckdb(project, target)
-    if kind == "bigquery":
-        from sync.warehouse.bigquery import open_bigquery
-
-        return open_bigquery(target)
-    raise WarehouseUnavailable(
-        f"{target.source}: target {target.name} is of type '{kind}'"
-        f"{did_you_mean(kind, ['duckdb', 'bigquery'])}; fsync reads duckdb and bigquery"
-    )

@@ -1,0 +1,23 @@
+"""The only place that opens the warehouse which dbt's profile names."""
+
+from contextlib import AbstractContextManager
+
+from sync.errors import did_you_mean
+from sync.project import Project, Target
+from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
+
+
+def open_warehouse(project: Project, target: Target) -> AbstractContextManager[Warehouse]:
+    kind = target.settings["type"]
+    if kind == "duckdb":
+        from sync.warehouse.duckdb import open_duckdb
+
+        return open_duckdb(project, target)
+    if kind == "bigquery":
+        from sync.warehouse.bigquery import open_bigquery
+
+        return open_bigquery(target)
+    raise WarehouseUnavailable(
+        f"{target.source}: target {target.name} is of type '{kind}'"
+        f"{did_you_mean(kind, ['duckdb', 'bigquery'])}; fsync reads duckdb and bigquery"
+    )
