@@ -1,14 +1,15 @@
 """The second project: real data, this repository's macros as a package, the same fsync."""
 
 import os
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from typer.testing import CliRunner
 
 from sync import FeatureStore
+from sync.cli import app
 from tests.project.conftest import ROOT, Project
 
 EXAMPLE = ROOT / "examples" / "dodge_mud"
@@ -20,8 +21,11 @@ needs_plays = pytest.mark.skipif(
     not PLAYS.exists(), reason=f"no play log at {PLAYS}; FSYNC_DODGE_MUD_PLAYS names another place"
 )
 
-JUNE = datetime(2015, 6, 1, tzinfo=UTC)
-MARCH = datetime(2015, 3, 1, 12, tzinfo=UTC)
+JUNE = "2015-06-01T00:00:00Z"
+MARCH = "2015-03-01T12:00:00Z"
+
+SERVICE = ["plays_total", "plays_last_7d", "best_score", "avg_score", "last_score", "is_shared_device"]
+WINDOWS = [f"player_plays:{name}" for name in ("plays_total", "plays_last_7d", "plays_last_30d")]
 
 
 class Example(Project):
@@ -30,6 +34,7 @@ class Example(Project):
         return super().environment | {
             "FSYNC_DODGE_MUD_DUCKDB_PATH": str(self.warehouse),
             "FSYNC_DODGE_MUD_PLAYS": str(PLAYS),
+            "DBT_PACKAGES_INSTALL_PATH": str(self.folder / "dbt_packages"),
         }
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
@@ -46,8 +51,30 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Example:
 
 @pytest.fixture(scope="module")
 def built(installed: Example) -> Example:
-    assert "WARN=0 ERROR=0 SKIP=0" in installed.dbt("build")
+    output = installed.dbt("build")
+    assert "WARN=0 ERROR=0 SKIP=0" in output
+    assert "WARNING" not in output
     return installed
+
+
+PLAYERS = "select distinct player_id from return_labels"
+
+
+def point_in_time(
+    store: FeatureStore, players: str, at: str, features: str | list[str], **options: Any
+) -> dict[str, list[Any]]:
+    spine = f"select player_id, cast('{at}' as timestamptz) as event_timestamp from ({players}) as players"
+    joined: dict[str, list[Any]] = (
+        store.get_historical_features(spine, features, **options).to_arrow().to_pydict()
+    )
+    return joined
+
+
+def online(store: FeatureStore, as_of: str) -> None:
+    arguments = ["online", "--as-of", as_of, "--project-dir", str(EXAMPLE), "--redis-url", store.redis_url]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert as_of != JUNE or "player_plays: 10,412 rows" in result.stdout
 
 
 @pytest.fixture
@@ -88,20 +115,15 @@ def test_figures_of_the_whole_log(built: Example) -> None:
 
 
 @needs_plays
-def test_figures_of_the_first_of_june(built: Example) -> None:
-    assert built.query("""
-        with latest as (
-            select *
-            from player_plays
-            where event_timestamp <= timestamp '2015-06-01'
-            qualify row_number() over (partition by player_id order by event_timestamp desc) = 1
-        )
-        select
-            sum(plays_total), count(*),
-            sum(plays_last_7d), count(*) filter (where plays_last_7d > 0),
-            sum(plays_last_30d), count(*) filter (where plays_last_30d > 0)
-        from latest
-    """) == [(67_901, 10_412, 2_691, 616, 12_988, 2_471)]
+def test_figures_of_the_first_of_june(store: FeatureStore) -> None:
+    joined = point_in_time(store, PLAYERS, JUNE, WINDOWS, defaults=False)
+    for name, figures in {
+        "plays_total": (67_901, 10_412),
+        "plays_last_7d": (2_691, 616),
+        "plays_last_30d": (12_988, 2_471),
+    }.items():
+        plays = [count for count in joined[name] if count]
+        assert (sum(plays), len(plays)) == figures
 
 
 @needs_plays
@@ -124,13 +146,27 @@ def test_figures_of_the_first_of_june(built: Example) -> None:
     ],
 )
 def test_redis_answers_as_of_an_instant(
-    store: FeatureStore, player: str, as_of: datetime, expected: dict[str, Any]
+    store: FeatureStore, player: str, as_of: str, expected: dict[str, Any]
 ) -> None:
-    (result,) = store.sync(as_of=as_of)
-    assert as_of != JUNE or result.rows == 10_412
+    online(store, as_of)
     references = [f"player_plays:{name}" for name in expected]
     (row,) = store.get_online_features(references, [player], as_of).rows
     assert {name.split(":")[1]: feature.value for name, feature in row.features.items()} == expected
+
+    joined = point_in_time(store, f"select '{player}' as player_id", as_of, references)
+    if "last_played_at" in expected:
+        joined["last_played_at"] = [f"{played:%Y-%m-%dT%H:%M:%S.%fZ}" for played in joined["last_played_at"]]
+    assert {name: joined[name] for name in expected} == {name: [value] for name, value in expected.items()}
+
+
+@needs_plays
+def test_the_service_gives_online_what_the_point_in_time_join_gives(store: FeatureStore) -> None:
+    online(store, JUNE)
+    joined = point_in_time(store, PLAYERS, JUNE, "churn")
+    rows = store.get_online_features("churn", joined["player_id"], JUNE).rows
+    assert len(rows) == 25_955
+    for name in SERVICE:
+        assert [row.features[f"player_plays:{name}"].value for row in rows] == joined[name]
 
 
 @needs_plays
@@ -162,3 +198,9 @@ def test_the_training_set_holds_what_was_known_after_five_days(built: Example) -
     assert built.query("select count(*), count(*) filter (where returned) from return_training_set") == [
         (25_955, 2_042)
     ]
+    # Cut short by the end of the log, as the descriptions say.
+    assert built.query("""
+        select count(*), count(*) filter (where not returned)
+        from return_labels
+        where event_timestamp + interval 12 day > (select max(played_at) from stg_plays)
+    """) == [(377, 361)]
