@@ -2,8 +2,9 @@
   A feature view's rows in the order in which they may be used: `_available` is when a row takes effect, `_event` and
   `_created` settle which of two is newer; all in microseconds.
 
-  As known, a row takes effect at greatest(event, created), and only if it raises the running maximum of (event, created):
-  a late row about the past never hides what is newer. So that one ASOF join on `_available` answers "as known at".
+  As known, a row takes effect at greatest(event, created), and only if no row that took effect before it has a later event:
+  a late row about the past never hides what is newer. So that one ASOF join on `_available` answers "as known at". (Rows of
+  one event take effect in the order of their created timestamps, so the event alone decides.)
 -#}
 {% macro _feature_rows(join, as_known_at, known_until) -%}
     {%- set view = join.view -%}
@@ -31,35 +32,12 @@ where {{ view.event }} is not null
     and {{ created }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
     {%- endif %}
     {%- if known %}
-qualify {{ fsync._raises_maximum(view['keys']) }}
+qualify _event = max(_event) over (
+    partition by {{ view['keys'] | join(', ') }}
+    order by _available, _event, _created
+    rows between unbounded preceding and current row
+)
     {%- endif %}
-{%- endmacro %}
-
-{% macro _raises_maximum(keys) -%}
-    {{ adapter.dispatch('_raises_maximum', 'fsync')(keys) }}
-{%- endmacro %}
-
-{% macro default___raises_maximum(keys) -%}
-    coalesce(
-        row(_event, _created) > max(row(_event, _created)) over (
-            partition by {{ keys | join(', ') }}
-            order by _available, _event, _created
-            rows between unbounded preceding and 1 preceding
-        ),
-        true
-    )
-{%- endmacro %}
-
-{#- BigQuery orders no structs, so (event, created) becomes one number. -#}
-{% macro bigquery___raises_maximum(keys) -%}
-    coalesce(
-        cast(_event as bignumeric) * 10000000000000000000 + _created > max(cast(_event as bignumeric) * 10000000000000000000 + _created) over (
-            partition by {{ keys | join(', ') }}
-            order by _available, _event, _created
-            rows between unbounded preceding and 1 preceding
-        ),
-        true
-    )
 {%- endmacro %}
 
 {% macro _within_ttl(join, event, at) -%}
