@@ -4,7 +4,7 @@ with active_weeks as (
 
     select distinct
         player_id,
-        {{ after(day_of(dbt.date_trunc('week', 'event_at')), '7d') }} as event_timestamp
+        {{ after(week_of('event_at'), '7d') }} as event_timestamp
     from {{ ref('stg_events') }}
 
 ),

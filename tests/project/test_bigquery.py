@@ -1,0 +1,76 @@
+"""Every model as BigQuery gets it: nothing that BigQuery lacks, and the rows of the DuckDB build.
+
+dbt compiles without credentials, sqlglot turns each query into DuckDB's dialect, which runs over the tables
+dbt compiles without credentials, sqlglot makes each query DuckDB's, and that runs over the tables
+what only a real BigQuery refuses.
+"""
+
+import json
+from collections import Counter
+
+import duckdb
+import pytest
+
+from tests.project.conftest import ROOT, Project
+from tests.properties import googlesql
+
+MODELS = sorted(path.stem for path in (ROOT / "models").rglob("*.sql") if path.stem != "feature_registry")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The SQL of each model for BigQuery, by table."""
+    project = Project(ROOT, tmp_path_factory.mktemp("bigquery"))
+    offline = ["--no-populate-cache", "--no-introspect", "--select", "resource_type:model"]
+    project.dbt(
+        "compile",
+        "--target",
+        "bigquery",
+        *offline,
+        FSYNC_BIGQUERY_METHOD="oauth-secrets",
+        FSYNC_BIGQUERY_TOKEN="none",
+    )
+    manifest = json.loads((project.folder / "target" / "manifest.json").read_text())
+    return {
+        node["alias"]: node["compiled_code"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+
+
+@pytest.fixture(scope="module")
+def warehouse(built: tuple[Project, str]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(built[0].warehouse), read_only=True)
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def test_every_model_is_compiled(compiled: dict[str, str]) -> None:
+    assert sorted(compiled) == sorted([*MODELS, "feature_registry"])
+
+
+@pytest.mark.parametrize("model", [*MODELS, "feature_registry"])
+def test_bigquery_has_all_of_it(model: str, compiled: dict[str, str]) -> None:
+    assert googlesql.violations(compiled[model]) == []
+
+
+# The registry's hashes cover the declared types, and a 64-bit float has another name there.
+@pytest.mark.parametrize("model", MODELS)
+def test_the_same_rows_as_the_duckdb_build(
+    model: str, compiled: dict[str, str], warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    columns = warehouse.table(model).columns
+    timestamps = {
+        name
+        for name, kind in zip(columns, warehouse.table(model).types, strict=True)
+        if str(kind) == "TIMESTAMP"
+    }
+    # BigQuery's timestamps have a zone, UTC in both.
+    naive = ", ".join(f"{name}::timestamp as {name}" if name in timestamps else name for name in columns)
+    found = warehouse.sql(f"select {naive} from ({googlesql.as_duckdb(compiled[model])})")
+    assert found.types == warehouse.table(model).types
+
+    def counted(rows: list[tuple[object, ...]]) -> Counter[str]:
+        return Counter(map(repr, rows))
+
+    assert counted(found.fetchall()) == counted(warehouse.table(model).fetchall())
