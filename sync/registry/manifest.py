@@ -86,15 +86,15 @@ class Manifest(msgspec.Struct):
 
 
 def read_manifest(path: Path) -> Manifest:
-    return _decode(path, Manifest)
+    return decode_manifest(path, Manifest)
 
 
 def read_manifest_tree(path: Path) -> dict[str, Any]:
     """All of it as it stands, for macros, which look where they like."""
-    return _decode(path, dict[str, Any])
+    return decode_manifest(path, dict[str, Any])
 
 
-def _decode(path: Path, form: type[T]) -> T:
+def decode_manifest(path: Path, form: type[T]) -> T:
     try:
         content = path.read_bytes()
     except FileNotFoundError:
