@@ -12,29 +12,29 @@
   Rows are final when written: they reach up to `until`, an incremental run appends those after its newest row.
 -#}
 {% macro trailing_windows(tiles, keys, features, until, tile='1d') -%}
-    {{ adapter.dispatch('trailing_windows', 'fsync')(tiles, keys, features, until, tile) }}
+    {{ adapter.dispatch('trailing_windows', 'fsync')(tiles, keys, fsync._window_plan(features, tile), until, tile, is_incremental()) }}
 {%- endmacro %}
 
-{% macro default__trailing_windows(tiles, keys, features, until, tile) -%}
-{%- set plan = fsync._window_plan(features) -%}
+{% macro default__trailing_windows(tiles, keys, plan, until, tile, incremental) -%}
 {%- set since_newest = fsync.since('event_timestamp') -%}
 with all_tiles as (
 
     select
         *,
-        {{ fsync.after('tile_start', tile) }} as tile_end
+        {{ fsync.after('tile_start', tile) }} as tile_end,
+        {{ fsync._entered_at(tile) }} as entered_at
     from {{ tiles }}
-    where available_at <= {{ until }}
+    where {{ fsync._entered_at(tile) }} <= {{ until }}
     {%- for key in keys %} and {{ key }} is not null {%- endfor %}
 
 ),
-{% if is_incremental() and plan.unbounded %}
+{% if incremental and plan.unbounded %}
 -- Only keys with something to append, but all of their tiles: a total needs its whole past.
 touched as (
 
     select distinct {{ keys | join(', ') }}
     from all_tiles
-    where available_at > {{ since_newest }}
+    where entered_at > {{ since_newest }}
     {%- for window in plan.windows %}
         or ({{ fsync.after('tile_end', window) }} > {{ since_newest }} and {{ fsync.after('tile_end', window) }} <= {{ until }})
     {%- endfor %}
@@ -45,57 +45,39 @@ live_tiles as (
 
     select
         all_tiles.*
-        {%- if plan.first_of_tile %},
-        case
-            when row_number() over (
-                partition by {% for key in keys %}all_tiles.{{ key }}, {% endfor %}all_tiles.tile_start
-                order by all_tiles.available_at
-            ) = 1 then 1 else 0
-        end as first_of_tile
-        {%- endif %}
+        {{- fsync._flags(plan, keys) }}
     from all_tiles
-    {%- if is_incremental() and plan.unbounded %}
-    inner join touched on {% for key in keys %}all_tiles.{{ key }} = touched.{{ key }}{{ ' and ' if not loop.last }}{% endfor %}
-    {%- elif is_incremental() %}
+    {%- if incremental and plan.unbounded %}
+    inner join touched on {{ fsync._on_keys(keys, 'all_tiles', 'touched') }}
+    {%- elif incremental %}
     where {{ fsync.after('tile_end', plan.longest) }} > {{ since_newest }}
     {%- endif %}
 
 ),
-
+{{ fsync._spans(plan, keys) }}
 changes as (
 
     select
         {{ keys | join(', ') }},
-        available_at as event_timestamp,
+        entered_at as event_timestamp,
         created_timestamp
-        {%- for sum in plan.sums %},
-        {% if sum.window -%}
-        case when available_at < {{ fsync.after('tile_end', sum.window) }} then coalesce({{ sum.column }}, 0) else 0 end
-        {%- else -%}
-        coalesce({{ sum.column }}, 0)
-        {%- endif %} as {{ sum.name }}
-        {%- endfor %}
-        {%- for extreme in plan.extremes %},
-        {{ extreme.column }} as {{ extreme.name }}
-        {%- endfor %}
+        {{- fsync._entering(plan) }}
     from live_tiles
-    {% for window in plan.windows %}
+    {%- for window in plan.windows %}
+
     union all
 
     select
         {{ keys | join(', ') }},
         {{ fsync.after('tile_end', window) }},
         created_timestamp
-        {%- for sum in plan.sums %},
-        {{ '-coalesce(' ~ sum.column ~ ', 0)' if sum.window == window else '0' }}
-        {%- endfor %}
-        {%- for extreme in plan.extremes %},
-        null
-        {%- endfor %}
+        {{- fsync._leaving(plan, window) }}
     from live_tiles
-    where available_at < {{ fsync.after('tile_end', window) }}
+    where entered_at < {{ fsync.after('tile_end', window) }}
         and {{ fsync.after('tile_end', window) }} <= {{ until }}
-    {% endfor %}
+    {%- endfor %}
+    {{- fsync._distinct_changes(plan, keys, until) }}
+
 ),
 
 instants as (
@@ -104,11 +86,8 @@ instants as (
         {{ keys | join(', ') }},
         event_timestamp,
         max(created_timestamp) as created_timestamp
-        {%- for sum in plan.sums %},
-        sum({{ sum.name }}) as {{ sum.name }}
-        {%- endfor %}
-        {%- for extreme in plan.extremes %},
-        {{ extreme.aggregate }}({{ extreme.name }}) as {{ extreme.name }}
+        {%- for slot in plan.slots %},
+        {{ slot.aggregate | default('sum') }}({{ slot.name }}) as {{ slot.name }}
         {%- endfor %}
     from changes
     group by {{ keys | join(', ') }}, event_timestamp
@@ -121,30 +100,38 @@ running as (
         {{ keys | join(', ') }},
         event_timestamp,
         created_timestamp
-        {%- for sum in plan.sums %},
-        cast(sum({{ sum.name }}) over so_far as {{ dbt.type_bigint() }}) as {{ sum.name }}
-        {%- endfor %}
-        {%- for extreme in plan.extremes %},
-        {{ extreme.aggregate }}({{ extreme.name }}) over so_far as {{ extreme.name }}
+        {%- for slot in plan.slots %},
+        {% if slot.kind == 'extreme' -%}
+        {{ slot.aggregate }}({{ slot.name }}) over {{ 'within_' ~ slot.window if slot.window else 'so_far' }} as {{ slot.name }}
+        {%- else -%}
+        cast(sum({{ slot.name }}) over so_far as {{ slot.type | default(dbt.type_bigint()) }}) as {{ slot.name }}
+        {%- endif %}
         {%- endfor %}
     from instants
-    window so_far as (
-        partition by {{ keys | join(', ') }}
-        order by event_timestamp
-        rows between unbounded preceding and current row
-    )
+    window
+        so_far as (
+            partition by {{ keys | join(', ') }}
+            order by event_timestamp
+            rows between unbounded preceding and current row
+        )
+        {{- fsync._frames(plan, keys) }}
 
 )
+{{- fsync._late_tiles(plan, keys) }}
+{{- fsync._picks(plan, keys) }}
 
 select
-    {{ keys | join(', ') }},
-    event_timestamp,
-    created_timestamp
+    {%- for key in keys %}
+    running.{{ key }},
+    {%- endfor %}
+    running.event_timestamp,
+    running.created_timestamp
     {%- for name, expression in plan.expressions.items() %},
     {{ expression }} as {{ name }}
     {%- endfor %}
 from running
-{%- if is_incremental() %}
-where event_timestamp > {{ since_newest }}
+{{- fsync._lookups(plan, keys) }}
+{%- if incremental %}
+where running.event_timestamp > {{ since_newest }}
 {%- endif %}
 {%- endmacro %}
