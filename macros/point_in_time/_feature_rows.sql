@@ -1,17 +1,15 @@
 {#-
-  A feature view's rows in the order in which they may be used: `_available` is when a row takes effect, `_event` and
-  `_created` settle which of two is newer; all in microseconds.
-
-  As known, a row takes effect at greatest(event, created), and only if no row that took effect before it has a later event:
-  a late row about the past never hides what is newer. So that one ASOF join on `_available` answers "as known at". (Rows of
-  one event take effect in the order of their created timestamps, so the event alone decides.)
+  A feature view's rows in the order in which they may be used. As known, a row takes effect at greatest(event, created),
+  and only if no row that took effect before it has a later event: a late row about the past never hides what is newer. So
+  that one join on the order answers "as known at". (Rows of one event take effect in the order of their created
+  timestamps, so the event alone decides.)
 -#}
+
+{#- The order in three columns: `_available`, and of rows that are available at once, `_event`, then `_created`; microseconds. -#}
 {% macro _feature_rows(join, as_known_at, known_until) -%}
     {%- set view = join.view -%}
-    {%- set event = fsync.micros(view.event) ~ (' + 86400000000' if view.event_type | lower == 'date' else '') -%}
-    {%- set created -%}
-        {%- if view.created -%} coalesce({{ fsync.micros(view.created) }}, {{ event }}) {%- else -%} {{ event }} {%- endif -%}
-    {%- endset -%}
+    {%- set event = fsync._event_micros(view) -%}
+    {%- set created = fsync._created_micros(view) -%}
     {%- set known = as_known_at and view.created -%}
 select
     {%- for key in view['keys'] %}
@@ -24,19 +22,71 @@ select
     {{ created }} as _created,
     {{ 'greatest(' ~ event ~ ', ' ~ created ~ ')' if known else event }} as _available
 from {{ view.relation }}
-where {{ view.event }} is not null
-    {%- for key in view['keys'] %}
-    and {{ key }} is not null
-    {%- endfor %}
-    {%- if known_until %}
-    and {{ created }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
-    {%- endif %}
+{{ fsync._usable(view, known_until) }}
     {%- if known %}
 qualify _event = max(_event) over (
     partition by {{ view['keys'] | join(', ') }}
     order by _available, _event, _created
     rows between unbounded preceding and current row
 )
+    {%- endif %}
+{%- endmacro %}
+
+{#-
+  The same order in one 128-bit number, `_order`: available * 2^64 + what settles ties. Among rows that are available at
+  once those with an earlier event (and so created at that instant) come first, then the others by created.
+-#}
+{% macro _ordered_rows(join, as_known_at, known_until) -%}
+    {%- set view = join.view -%}
+    {%- set event = fsync._event_micros(view) -%}
+    {%- set created = fsync._created_micros(view) -%}
+    {%- set known = as_known_at and view.created -%}
+select
+    {%- for key in view['keys'] %}
+    {{ key }},
+    {%- endfor %}
+    {%- if fsync._has_row_ids(view) %}
+    rowid as _row,
+    {%- else %}
+    {{ event }} as _event,
+    {%- for feature in join.features %}
+    {{ feature.column }},
+    {%- endfor %}
+    {%- endif %}
+    {% if known -%}
+    greatest({{ event }}, {{ created }})::hugeint * 18446744073709551616
+        + case when {{ event }} < {{ created }} then {{ event }} - 4611686018427387904 else {{ created }} end as _order
+    {%- else -%}
+    {{ event }}::hugeint * 18446744073709551616 + {{ created }} as _order
+    {%- endif %}
+from {{ view.relation }}
+{{ fsync._usable(view, known_until) }}
+    {%- if known %}
+qualify {{ event }} = max({{ event }}) over (
+    partition by {{ view['keys'] | join(', ') }}
+    order by _order
+    rows between unbounded preceding and current row
+)
+    {%- endif %}
+{%- endmacro %}
+
+{% macro _event_micros(view, of='') -%}
+    {%- set micros = fsync.micros(of ~ view.event) -%}
+    {{ return('(' ~ micros ~ ' + 86400000000)' if view.event_type | lower == 'date' else micros) }}
+{%- endmacro %}
+
+{% macro _created_micros(view) -%}
+    {%- set event = fsync._event_micros(view) -%}
+    {{ return('coalesce(' ~ fsync.micros(view.created) ~ ', ' ~ event ~ ')' if view.created else event) }}
+{%- endmacro %}
+
+{% macro _usable(view, known_until) -%}
+where {{ view.event }} is not null
+    {%- for key in view['keys'] %}
+    and {{ key }} is not null
+    {%- endfor %}
+    {%- if known_until %}
+    and {{ fsync._created_micros(view) }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
     {%- endif %}
 {%- endmacro %}
 

@@ -1,6 +1,6 @@
 {#-
   What the manifest says of a feature view, from its name as written in a reference: `view` or `view@version`.
-  Returns {name, version, relation, keys, event, event_type, created, ttl (seconds or none), features: {name: default}, quoted};
+  Returns {name, version, relation, materialized, keys, event, event_type, created, ttl (seconds or none), features: {name: default}, quoted};
   keys, event and created are SQL, `quoted` lists the columns whose YAML says `quote: true`.
 -#}
 {% macro _feature_view(reference) -%}
@@ -41,6 +41,7 @@
         'name': name,
         'version': node.version,
         'relation': relation,
+        'materialized': node.config.materialized,
         'keys': identifiers,
         'event': fsync._identifier(view, node.config.event_time),
         'event_type': node.columns.get(node.config.event_time, {}).get('data_type') or '',

@@ -50,7 +50,7 @@ live_tiles as (
     {%- if incremental and plan.unbounded %}
     inner join touched on {{ fsync._on_keys(keys, 'all_tiles', 'touched') }}
     {%- elif incremental %}
-    where {{ fsync.after('tile_end', plan.longest) }} > {{ since_newest }}
+    where greatest(entered_at, {{ fsync.after('tile_end', plan.longest) }}) > {{ since_newest }}
     {%- endif %}
 
 ),

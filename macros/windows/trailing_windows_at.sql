@@ -26,7 +26,7 @@
         {%- set counts = 'sum' in spec or 'count' in spec or 'tiles' in spec or 'count_distinct' in spec or 'approx_distinct' in spec -%}
         {%- do columns.append({'column': name, 'alias': name, 'default': '0' if counts else 'null'}) -%}
     {%- endfor -%}
-    {%- set view = {'keys': keys, 'relation': '(\n' ~ changes ~ '\n) as changes', 'event': 'event_timestamp', 'event_type': 'timestamp', 'created': none, 'ttl': none} -%}
+    {%- set view = {'keys': keys, 'relation': '(\n' ~ changes ~ '\n) as changes', 'event': 'event_timestamp', 'event_type': 'timestamp', 'created': none, 'ttl': none, 'materialized': 'view'} -%}
     {%- set join = [{'view': view, 'rows': 'window_rows', 'features': columns, 'age': none}] -%}
     {{ adapter.dispatch('point_in_time_join', 'fsync')(spine, join, timestamp, false, none) }}
 {%- endmacro %}
