@@ -32,44 +32,6 @@ qualify _event = max(_event) over (
     {%- endif %}
 {%- endmacro %}
 
-{#-
-  The same order in one 128-bit number, `_order`: available * 2^64 + what settles ties. Among rows that are available at
-  once those with an earlier event (and so created at that instant) come first, then the others by created.
--#}
-{% macro _ordered_rows(join, as_known_at, known_until) -%}
-    {%- set view = join.view -%}
-    {%- set event = fsync._event_micros(view) -%}
-    {%- set created = fsync._created_micros(view) -%}
-    {%- set known = as_known_at and view.created -%}
-select
-    {%- for key in view['keys'] %}
-    {{ key }},
-    {%- endfor %}
-    {%- if fsync._has_row_ids(view) %}
-    rowid as _row,
-    {%- else %}
-    {{ event }} as _event,
-    {%- for feature in join.features %}
-    {{ feature.column }},
-    {%- endfor %}
-    {%- endif %}
-    {% if known -%}
-    greatest({{ event }}, {{ created }})::hugeint * 18446744073709551616
-        + case when {{ event }} < {{ created }} then {{ event }} - 4611686018427387904 else {{ created }} end as _order
-    {%- else -%}
-    {{ event }}::hugeint * 18446744073709551616 + {{ created }} as _order
-    {%- endif %}
-from {{ view.relation }}
-{{ fsync._usable(view, known_until) }}
-    {%- if known %}
-qualify {{ event }} = max({{ event }}) over (
-    partition by {{ view['keys'] | join(', ') }}
-    order by _order
-    rows between unbounded preceding and current row
-)
-    {%- endif %}
-{%- endmacro %}
-
 {% macro _event_micros(view, of='') -%}
     {%- set micros = fsync.micros(of ~ view.event) -%}
     {{ return('(' ~ micros ~ ' + 86400000000)' if view.event_type | lower == 'date' else micros) }}

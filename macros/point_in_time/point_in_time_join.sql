@@ -26,8 +26,9 @@
 {%- endmacro %}
 
 {#-
-  One ASOF join per view, on one number that orders the view's rows. Of a table the join carries row ids only, and the
-  features are fetched for the rows it found: less to sort, less to hold.
+  ASOF joins on one number that orders a view's rows. They carry row ids only, and the features are fetched for the rows
+  they found: less to sort, less to hold. As known, late rows are joined apart from those that were known in time, of which
+  none ever hides another; so only the late ones pay for being late.
 -#}
 {% macro default__point_in_time_join(spine, plan, timestamp, as_known_at, known_until) -%}
 with spine as (
@@ -39,21 +40,38 @@ with spine as (
 
 )
 {%- for join in plan %},
+{% set known = as_known_at and join.view.created -%}
+{%- if not fsync._has_row_ids(join.view) %}
+{{ join.rows }}_numbered as materialized (
 
+    select
+        *,
+        row_number() over () as rowid
+    from {{ join.view.relation }}
+
+),
+{% endif %}
 {{ join.rows }} as (
 
-    {{ fsync._ordered_rows(join, as_known_at, known_until) | indent(4) }}
+    {{ fsync._rows_by_event(join, known, known_until) | indent(4) }}
 
 )
+{%- if known %},
+
+{{ join.rows }}_late as (
+
+    {{ fsync._late_rows(join, known_until) | indent(4) }}
+
+)
+{%- endif %}
 {%- endfor %}
 
 select
     spine.* exclude (_at)
     {%- for join in plan %}
-    {%- set found = join.rows ~ '_found' if fsync._has_row_ids(join.view) else join.rows -%}
-    {%- set event = fsync._event_micros(join.view, found ~ '.') if fsync._has_row_ids(join.view) else join.rows ~ '._event' %}
+    {%- set event = fsync._event_micros(join.view, join.rows ~ '_found.') %}
     {%- for feature in join.features %},
-    case when {{ fsync._within_ttl(join, event, 'spine._at') }} then {{ found }}.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
+    case when {{ fsync._within_ttl(join, event, 'spine._at') }} then {{ join.rows }}_found.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
     {%- endfor %}
     {%- if join.age %},
     case when {{ fsync._within_ttl(join, event, 'spine._at') }} then (spine._at - {{ event }}) / 1000000 end as {{ join.age }}
@@ -61,20 +79,18 @@ select
     {%- endfor %}
 from spine
 {%- for join in plan %}
-asof left join {{ join.rows }}
-    on {% for key in join.view['keys'] %}spine.{{ key }} = {{ join.rows }}.{{ key }} and {% endfor -%}
-    {#- All rows of the spine's own instant are before the next instant. #}
-    (spine._at + 1)::hugeint * 18446744073709551616 - 9223372036854775809 >= {{ join.rows }}._order
+{{ fsync._asof(join, join.rows) }}
+{%- if as_known_at and join.view.created %}
+{{ fsync._asof(join, join.rows ~ '_late') }}
+{%- endif %}
 {%- endfor %}
-{%- for join in plan if fsync._has_row_ids(join.view) %}
-left join {{ join.view.relation }} as {{ join.rows }}_found
-    on {{ join.rows }}._row = {{ join.rows }}_found.rowid
+{%- for join in plan %}
+left join {{ fsync._fetched_from(join) }} as {{ join.rows }}_found
+    on {{ join.rows }}_found.rowid = {% if as_known_at and join.view.created -%}
+    case when {{ join.rows }}_late._event < {{ join.rows }}._event then {{ join.rows }}._row else coalesce({{ join.rows }}_late._row, {{ join.rows }}._row) end
+    {%- else -%} {{ join.rows }}._row
+    {%- endif %}
 {%- endfor %}
-{%- endmacro %}
-
-{#- Not those of a unit test, nor of a relation that dbt renders as a subquery. -#}
-{% macro _has_row_ids(view) -%}
-    {{ return(view.materialized in ('table', 'incremental') and not modules.re.match('[(]|__dbt__cte__', view.relation | string)) }}
 {%- endmacro %}
 
 {#-

@@ -45,7 +45,7 @@ def tiles_of(length: timedelta) -> st.SearchStrategy[list[Tile]]:
         st.builds(
             tile,
             # Many small histories at once, as the planning of a query takes longer than its work.
-            st.sampled_from(["1", "12", *"3456789", None]),
+            st.sampled_from(["1", "1", "12", "3", "4", None]),
             st.sampled_from(["2", "2", "", None]),
             st.sampled_from([0, 0, 1, 1, 2, 3, 5, 9]),
             # Mostly on time; else late by less or more than a window, or up to its very end.
@@ -247,7 +247,7 @@ def test_equals_a_recomputation_at_every_instant(
 ) -> None:
     case, whole, again = CASES[name], shapes.of(name), shapes.of(f"{name}_again")
 
-    @settings(max_examples=15, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(tiles_of(case.tile), st.integers(0, 12), st.sampled_from([0 * DAY, TICK, case.tile / 2]))
     def check(tiles: list[Tile], cut: int, more: timedelta) -> None:
         fill(warehouse, tiles)
