@@ -43,11 +43,11 @@ qualify _event = max(_event) over (
 )
 {%- endmacro %}
 
-{% macro _asof(join, rows) -%}
+{% macro _asof(join, spine, rows) -%}
 asof left join {{ rows }}
-    on {% for key in join.view['keys'] %}spine.{{ key }} = {{ rows }}.{{ key }} and {% endfor -%}
-    {#- All rows of the spine's own instant, and none of the next. #}
-    (spine._at + 1)::hugeint * 18446744073709551616 - 9223372036854775809 >= {{ rows }}._order
+        on {% for key in join.view['keys'] %}{{ spine }}.{{ key }} = {{ rows }}.{{ key }} and {% endfor -%}
+        {#- All rows of the spine's own instant, and none of the next. #}
+        ({{ spine }}._at + 1)::hugeint * 18446744073709551616 - 9223372036854775809 >= {{ rows }}._order
 {%- endmacro %}
 
 {% macro _fetched_from(join) -%}

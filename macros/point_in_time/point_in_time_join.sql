@@ -63,33 +63,45 @@ with spine as (
     {{ fsync._late_rows(join, known_until) | indent(4) }}
 
 )
-{%- endif %}
+{%- endif %},
+
+{% set before = 'spine' if loop.first else 'joined_' ~ loop.index0 -%}
+joined_{{ loop.index }} as (
+
+    select
+        {{ before }}.*,
+        {% if known -%}
+        case
+            when {{ join.rows }}_late._event < {{ join.rows }}._event then {{ join.rows }}._row
+            else coalesce({{ join.rows }}_late._row, {{ join.rows }}._row)
+        end
+        {%- else -%}
+        {{ join.rows }}._row
+        {%- endif %} as _row_{{ loop.index }}
+    from {{ before }}
+    {{ fsync._asof(join, before, join.rows) }}
+    {%- if known %}
+    {{ fsync._asof(join, before, join.rows ~ '_late') }}
+    {%- endif %}
+
+)
 {%- endfor %}
 
 select
-    spine.* exclude (_at)
+    joined.* exclude (_at{% for join in plan %}, _row_{{ loop.index }}{% endfor %})
     {%- for join in plan %}
-    {%- set event = fsync._event_micros(join.view, join.rows ~ '_found.') %}
+    {%- set event = fsync._event_micros(join.view, join.rows ~ '.') %}
     {%- for feature in join.features %},
-    case when {{ fsync._within_ttl(join, event, 'spine._at') }} then {{ join.rows }}_found.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
+    case when {{ fsync._within_ttl(join, event, 'joined._at') }} then {{ join.rows }}.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
     {%- endfor %}
     {%- if join.age %},
-    case when {{ fsync._within_ttl(join, event, 'spine._at') }} then (spine._at - {{ event }}) / 1000000 end as {{ join.age }}
+    case when {{ fsync._within_ttl(join, event, 'joined._at') }} then (joined._at - {{ event }}) / 1000000 end as {{ join.age }}
     {%- endif %}
     {%- endfor %}
-from spine
+from joined_{{ plan | length }} as joined
 {%- for join in plan %}
-{{ fsync._asof(join, join.rows) }}
-{%- if as_known_at and join.view.created %}
-{{ fsync._asof(join, join.rows ~ '_late') }}
-{%- endif %}
-{%- endfor %}
-{%- for join in plan %}
-left join {{ fsync._fetched_from(join) }} as {{ join.rows }}_found
-    on {{ join.rows }}_found.rowid = {% if as_known_at and join.view.created -%}
-    case when {{ join.rows }}_late._event < {{ join.rows }}._event then {{ join.rows }}._row else coalesce({{ join.rows }}_late._row, {{ join.rows }}._row) end
-    {%- else -%} {{ join.rows }}._row
-    {%- endif %}
+left join {{ fsync._fetched_from(join) }} as {{ join.rows }}
+    on joined._row_{{ loop.index }} = {{ join.rows }}.rowid
 {%- endfor %}
 {%- endmacro %}
 
