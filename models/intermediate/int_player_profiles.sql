@@ -1,11 +1,15 @@
-{{ config(materialized='table') }}
+{{ config(
+    unique_key='player_id',
+    incremental_strategy='merge' if target.type == 'bigquery' else 'delete+insert'
+) }}
 
--- The latest of each attribute that a player's events carry; the snapshot over it keeps the values of before.
-with latest as (
+-- What a player's latest event says of them; the snapshot over it keeps the values of before.
+with new_events as (
 
     select
         player_id,
-        min(event_at) over (partition by player_id) as first_seen_at,
+        event_at as first_seen_at,
+        event_at as last_event_at,
         platform,
         country,
         language,
@@ -13,12 +17,46 @@ with latest as (
         acquisition_medium,
         difficulty,
         marketing_consent,
-        max(ingested_at) over (partition by player_id) as known_at
+        ingested_at as known_at
     from {{ ref('stg_events') }}
     where ingested_at <= {{ watermark() }}
+        {% if is_incremental() %}
+        and ingested_at > {{ since('known_at') }}
+        {% endif %}
+
+),
+
+states as (
+
+    select * from new_events
+    {% if is_incremental() %}
+    union all
+    select earlier.* from {{ this }} as earlier
+    where earlier.player_id in (select new_events.player_id from new_events)
+    {% endif %}
+
+),
+
+latest as (
+
+    select
+        player_id,
+        min(first_seen_at) over (partition by player_id) as first_seen_at,
+        last_event_at,
+        platform,
+        country,
+        language,
+        app_version,
+        acquisition_medium,
+        difficulty,
+        marketing_consent,
+        max(known_at) over (partition by player_id) as known_at
+    from states
     qualify row_number() over (
             partition by player_id
-            order by event_at desc, ingested_at desc, event_name, bundle_sequence
+            order by
+                last_event_at desc, platform, country, language, app_version, acquisition_medium, difficulty,
+                marketing_consent
         ) = 1
 
 )

@@ -1,0 +1,74 @@
+"""What a day costs: the next day's run of all feature views against the build of all history before it.
+
+    python scripts/bench/incremental.py                # 20,000 events a day, 180 days and a year
+
+The seconds are those that dbt reports for the models' SQL; its start-up is left out.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+START = date(2026, 1, 1)
+
+
+def generate(folder: Path, events: int, players: int, days: int) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "generate_events.py"), "--events", str(events)]
+    command += ["--players", str(players), "--days", str(days), "--start", str(START), "--out", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def run(scratch: Path, until: date) -> dict[str, float]:
+    """Seconds of each model, with everything known by the start of a day."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
+    environment |= {
+        "FSYNC_RAW_EVENTS": "export",
+        "FSYNC_EVENTS_PATH": str(scratch / "events" / "*.parquet"),
+        "FSYNC_DUCKDB_PATH": str(scratch / "incremental.duckdb"),
+    }
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "run"]
+    command += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
+    command += ["--vars", f"{{known_until: '{until} 00:00:00'}}"]
+    command += ["--select", "+path:models/features", "--exclude", "player_profile"]
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    results = json.loads((scratch / "target" / "run_results.json").read_text())["results"]
+    return {result["unique_id"].split(".", 2)[2]: result["execution_time"] for result in results}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--events-per-day", type=int, default=20_000)
+    parser.add_argument("--players", type=int, default=20_000)
+    parser.add_argument("--days", type=int, nargs="+", default=[180, 365])
+    parser.add_argument("--models", action="store_true", help="a line per model")
+    parser.add_argument("--scratch", type=Path, default=ROOT / "target" / "bench" / "incremental")
+    options = parser.parse_args()
+    scratch = options.scratch.resolve()
+    print(f"{'days':>6}{'events':>12}{'full, s':>10}{'a day, s':>10}{'ratio':>8}")
+    for days in options.days:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        events = options.events_per_day * days
+        generate(scratch / "events", events, options.players, days)
+        # The last day's stragglers come on the days after it.
+        full = run(scratch, START + timedelta(days=days - 1))
+        day = run(scratch, START + timedelta(days=days))
+        ratio = sum(day.values()) / sum(full.values())
+        print(
+            f"{days:6}{events:12,}{sum(full.values()):10.1f}{sum(day.values()):10.1f}{ratio:8.1%}", flush=True
+        )
+        if options.models:
+            for model, seconds in full.items():
+                print(f"  {model:32}{seconds:10.2f}{day[model]:10.2f}")
+
+
+if __name__ == "__main__":
+    main()
