@@ -3,17 +3,15 @@
     python scripts/bench/point_in_time.py             # 10M feature rows, 1M spine rows, 12 features
     python scripts/bench/point_in_time.py --growth    # a tenth of that, once and five times as much
 
-Every measurement is a process of its own, which writes the training set to Parquet; the forms take turns, and the
-figures are medians. `one pass` is an ASOF join on the struct (event, created) that carries the features; `by row
-number` is an ASOF join on keys and event alone, with the features fetched afterwards. Neither of them knows what
-was known when. In memory a duckdb process takes what it may: `--memory 2GB` shows that less will do.
+Every measurement is a process of its own, which writes the training set to Parquet; the forms take turns, and
+the figures are medians. `one pass` is an ASOF join on the struct (event, created) that carries the features;
+`by row number` is an ASOF join on keys and event alone, with the features fetched afterwards. Neither of them
+knows what was known when. DuckDB takes the memory it may have: `--memory 1GB` shows that less will do.
 """
 
 import argparse
 import json
-import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,12 +19,8 @@ import time
 from pathlib import Path
 
 import duckdb
+from compiled import ROOT, compile_project
 
-from sync.offline.macros import MacroCompiler
-from sync.registry.manifest import read_manifest_tree
-
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 SKEWS = {
     "flat": "cast(floor({u} * {players}) as bigint)",
     # Ranks by the power 0.45: of 100,000 players the top one has 80 times the mean.
@@ -72,25 +66,8 @@ def fill(path: Path, skew: str, rows: int, spine: int, players: int) -> None:
         """)
 
 
-def compiler(scratch: Path) -> MacroCompiler:
-    project = scratch / "project"
-    shutil.rmtree(project, ignore_errors=True)
-    shutil.copytree(HERE / "project", project)
-    package = project / "dbt_packages" / "fsync"
-    shutil.copytree(ROOT / "macros", package / "macros")
-    (package / "dbt_project.yml").write_text("name: fsync\nversion: 0.1.0\n")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
-    parse = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "parse"]
-    subprocess.run(parse, cwd=project, env=kept, check=True)
-    manifest = read_manifest_tree(project / "target" / "manifest.json")
-    # The tables are made above, in a file whose name dbt does not know.
-    for node in manifest["nodes"].values():
-        node["relation_name"] = node["name"]
-    return MacroCompiler(manifest, "duckdb")
-
-
 def queries(scratch: Path) -> dict[str, str]:
-    macro = compiler(scratch)
+    macro, _ = compile_project(scratch)
 
     def ours(views: str, **options: object) -> str:
         features = [f"view_{view}:{view}{number}" for view in views for number in range(12)]
