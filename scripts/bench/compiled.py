@@ -14,7 +14,7 @@ ROOT = HERE.parents[1]
 
 
 def compile_project(scratch: Path) -> tuple[MacroCompiler, dict[str, str]]:
-    """The compiler of macros, and each model's SQL by name."""
+    """The compiler of macros, and each model's SQL by name; tables are called by their bare names."""
     project = scratch / "project"
     shutil.rmtree(project, ignore_errors=True)
     shutil.copytree(HERE / "project", project)
