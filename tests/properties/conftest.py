@@ -11,6 +11,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from sync.offline.macros import MacroCompiler
+from sync.registry.manifest import read_manifest_tree
 from tests.properties import googlesql
 
 HERE = Path(__file__).parent
@@ -34,6 +36,7 @@ class Shapes:
 
     duckdb: dict[str, str]
     bigquery: dict[str, str]
+    macros: MacroCompiler
 
     def of(self, name: str) -> dict[str, str]:
         return {"duckdb": self.duckdb[name], "bigquery": googlesql.as_duckdb(self.bigquery[name])}
@@ -51,7 +54,8 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
         [sys.executable, "-c", COMPILE], cwd=directory, env=kept, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    return Shapes(_compiled(directory / "duckdb"), _compiled(directory / "bigquery"))
+    macros = MacroCompiler(read_manifest_tree(directory / "duckdb" / "manifest.json"), "duckdb")
+    return Shapes(_compiled(directory / "duckdb"), _compiled(directory / "bigquery"), macros)
 
 
 def _compiled(target: Path) -> dict[str, str]:

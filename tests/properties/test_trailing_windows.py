@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sync.errors import FsyncError
 from tests.properties import googlesql
 from tests.properties.conftest import Shapes
 
@@ -269,3 +270,29 @@ def test_equals_a_recomputation_at_every_instant(
 @pytest.mark.parametrize("name", [*CASES, *(f"{name}_again" for name in CASES)])
 def test_bigquery_has_all_of_it(name: str, shapes: Shapes) -> None:
     assert googlesql.violations(shapes.bigquery[name]) == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({}, "one aggregate of sum, count"),
+        ({"sum": "plays", "max": "best"}, "one aggregate of sum, count"),
+        ({"sum": "plays", "windw": "7d"}, "'windw' is none of"),
+        ({"avg": "score"}, "avg needs `per`"),
+        ({"std": "score", "per": "plays"}, "std needs `per` and `squares`"),
+        ({"sum": "plays", "window": "7w"}, "got '7w'"),
+        ({"sum": "plays", "window": 7}, "got '7'"),
+        ({"sum": "plays", "window": "90m"}, "got '90m'"),
+        ({"sum": "plays", "window": "12h"}, "a window of 12h is shorter than its tiles, 1d"),
+        ({"sum": "plays", "window": "0d"}, "a window of 0d is shorter"),
+    ],
+)
+def test_a_wrong_feature_is_told_by_name(spec: dict[str, Any], told: str, shapes: Shapes) -> None:
+    with pytest.raises(FsyncError, match=rf"trailing_windows: feature 'wrong': .*{told}"):
+        shapes.macros.call("fsync", "_window_plan", {"wrong": spec}, "1d")
+
+
+def test_what_cannot_be_exact_as_known_is_told(shapes: Shapes) -> None:
+    features = {"most": {"max": "cents", "window": "1d"}}
+    with pytest.raises(FsyncError, match="need as_known_at=false"):
+        shapes.macros.call("fsync", "trailing_windows_at", "spine", "events", ["player_id"], features)
