@@ -52,17 +52,11 @@
     {%- endfor -%}
 {%- endmacro %}
 
-{% macro _counting(plan, distinct, change) -%}
-    {%- for slot in plan.slots %},
-        {{ 'null' if slot.kind == 'extreme' else (change if slot.name == distinct.name else 0) }}
-    {%- endfor -%}
-{%- endmacro %}
-
 {#-
   Exact distinct counts. The tiles that hold a value cover spans of time; where spans meet they are one. The count goes up
   where a span begins and down where it ends. Plain windows: a late tile may lengthen a span or fill a gap, no more.
 -#}
-{% macro _spans(plan, keys) -%}
+{% macro _spans(plan, keys, until) -%}
     {%- for slot in plan.distincts if slot.window -%}
     {%- set leaves_at = fsync.after('tile_end', slot.window) %}
 
@@ -84,19 +78,23 @@ spans_of_{{ slot.name }} as (
 
 ),
     {%- endfor -%}
+    {%- if plan.distincts %}
+
+distinct_changes as (
+{{ fsync._distinct_changes(plan, keys, until) }}
+
+),
+    {%- endif -%}
 {%- endmacro %}
 
+{#- Of all distinct counts: what to add to which, at which instant. -#}
 {% macro _distinct_changes(plan, keys, until) -%}
     {%- for slot in plan.distincts %}
     {%- if slot.window %}
-
-    union all
-
     select
         {{ keys | join(', ') }},
-        entered_at,
-        null
-        {{- fsync._counting(plan, slot, 1) }}
+        entered_at as instant,
+        {{ fsync._counting(plan, slot, 1) }}
     from spans_of_{{ slot.name }}
     where held_until is null or held_until <= entered_at
 
@@ -105,8 +103,7 @@ spans_of_{{ slot.name }} as (
     select
         {{ keys | join(', ') }},
         held_until,
-        null
-        {{- fsync._counting(plan, slot, -1) }}
+        {{ fsync._counting(plan, slot, -1) }}
     from spans_of_{{ slot.name }}
     where held_until <= entered_at
 
@@ -115,23 +112,35 @@ spans_of_{{ slot.name }} as (
     select
         {{ keys | join(', ') }},
         max(leaves_at),
-        null
-        {{- fsync._counting(plan, slot, -1) }}
+        {{ fsync._counting(plan, slot, -1) }}
     from spans_of_{{ slot.name }}
     group by {{ keys | join(', ') }}, held
     having max(leaves_at) <= {{ until }}
     {%- else %}
-
-    union all
-
     select
         {{ keys | join(', ') }},
-        min(entered_at),
-        null
-        {{- fsync._counting(plan, slot, 1) }}
+        min(entered_at) as instant,
+        {{ fsync._counting(plan, slot, 1) }}
     from live_tiles
     where ({{ slot.value }}) is not null
     group by {{ keys | join(', ') }}, {{ slot.value }}
     {%- endif %}
+    {%- if not loop.last %}
+
+    union all
+    {% endif %}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro _counting(plan, distinct, change) -%}
+    {%- for slot in plan.distincts -%}
+        {{ change if slot.name == distinct.name else 0 }} as {{ slot.name }}{{ ', ' if not loop.last }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{#- The slots of a row that only counts distinct values, or (counts=false) none at all. -#}
+{% macro _counted(plan, counts=true) -%}
+    {%- for slot in plan.slots %},
+        {{ 'null' if slot.kind == 'extreme' else (slot.name if counts and slot.kind == 'distinct' else '0') }}
     {%- endfor -%}
 {%- endmacro %}

@@ -7,8 +7,8 @@
     extreme   greatest or least value in the window, which cannot be taken away
     pick      first or last value: the tile of the least or greatest rank, which is an extreme
 -#}
-{% macro _window_plan(features, tile) -%}
-    {%- set plan = {'slots': [], 'firsts': [], 'picks': [], 'expressions': {}, 'windows': []} -%}
+{% macro _window_plan(features, tile, late=true) -%}
+    {%- set plan = {'late': late, 'slots': [], 'firsts': [], 'picks': [], 'expressions': {}, 'windows': []} -%}
     {%- for name, spec in features.items() -%}
         {%- do fsync._check_window(name, spec, tile) -%}
         {%- if spec.window and spec.window not in plan.windows -%} {%- do plan.windows.append(spec.window) -%} {%- endif -%}
@@ -84,7 +84,7 @@
 
 {% macro _window_extreme(plan, aggregate, value, window) -%}
     {%- set slot = fsync._slot(plan, {'kind': 'extreme', 'aggregate': aggregate, 'value': value, 'window': window}) -%}
-    {%- if not window -%} {{ return(slot.name) }} {%- endif -%}
+    {%- if not window or not plan.late -%} {{ return(slot.name) }} {%- endif -%}
     {%- set better = 'greatest' if aggregate == 'max' else 'least' -%}
     {{ return('coalesce(' ~ better ~ '(' ~ slot.name ~ ', late_' ~ slot.name ~ '), ' ~ slot.name ~ ', late_' ~ slot.name ~ ')') }}
 {%- endmacro %}

@@ -54,7 +54,7 @@ live_tiles as (
     {%- endif %}
 
 ),
-{{ fsync._spans(plan, keys) }}
+{{ fsync._spans(plan, keys, until) }}
 changes as (
 
     select
@@ -76,7 +76,17 @@ changes as (
     where entered_at < {{ fsync.after('tile_end', window) }}
         and {{ fsync.after('tile_end', window) }} <= {{ until }}
     {%- endfor %}
-    {{- fsync._distinct_changes(plan, keys, until) }}
+    {%- if plan.distincts %}
+
+    union all
+
+    select
+        {{ keys | join(', ') }},
+        instant,
+        null
+        {{- fsync._counted(plan) }}
+    from distinct_changes
+    {%- endif %}
 
 ),
 

@@ -6,43 +6,201 @@
     p1        | 05-02 12:00     p1        | 05-01 12:00     |   100  ->  p1        | 05-02 12:00     |       20
     p1        | 05-02 11:59     p1        | 05-02 11:00     |    20      p1        | 05-02 11:59     |      120
 
-  An event counts for a spine row at t in (event, created] terms as in `point_in_time_join`: t - window < event_timestamp <= t
-  and, as known, created_timestamp <= t. Each event is a tile of no length; the spine is joined to its change points.
+  At t, an event counts if t - window < event_timestamp <= t and, as known, created_timestamp <= t. A window's sum is what
+  had come to be known by t, less what had happened by t - window: running totals, asked at those instants.
 -#}
 {% macro trailing_windows_at(
     spine, events, keys, features, timestamp='event_timestamp', event_timestamp='event_timestamp', created_timestamp='created_timestamp', as_known_at=true
 ) -%}
-    {%- set plan = fsync._window_plan(features, '0s') -%}
+    {%- set plan = fsync._window_plan(features, '0s', late=false) -%}
     {%- if as_known_at and plan.looked_up -%}
         {{ exceptions.raise_compiler_error("trailing_windows_at: min, max, first and last over a window need as_known_at=false (an event that is known late cannot be taken out of them in time); or use trailing_windows over tiles of an hour") }}
     {%- endif -%}
-    {%- set tiles -%}
-        {{ fsync._events_as_tiles(spine, events, keys, event_timestamp, created_timestamp, as_known_at) }}
-    {%- endset -%}
-    {%- set until -%} (select max({{ timestamp }}) from {{ spine }}) {%- endset -%}
-    {%- set changes = adapter.dispatch('trailing_windows', 'fsync')(tiles, keys, plan, until, '0s', false) -%}
-    {%- set columns = [] -%}
-    {%- for name, spec in features.items() -%}
-        {%- set counts = 'sum' in spec or 'count' in spec or 'tiles' in spec or 'count_distinct' in spec or 'approx_distinct' in spec -%}
-        {%- do columns.append({'column': name, 'alias': name, 'default': '0' if counts else 'null'}) -%}
-    {%- endfor -%}
-    {%- set view = {'keys': keys, 'relation': '(\n' ~ changes ~ '\n) as changes', 'event': 'event_timestamp', 'event_type': 'timestamp', 'created': none, 'ttl': none, 'materialized': 'view'} -%}
-    {%- set join = [{'view': view, 'rows': 'window_rows', 'features': columns, 'age': none}] -%}
-    {{ adapter.dispatch('point_in_time_join', 'fsync')(spine, join, timestamp, false, none) }}
+    {%- set known_at = 'coalesce(events.' ~ created_timestamp ~ ', events.' ~ event_timestamp ~ ')' -%}
+    {%- set entered_at = 'greatest(events.' ~ event_timestamp ~ ', ' ~ known_at ~ ')' if as_known_at else 'events.' ~ event_timestamp -%}
+    {%- set summed = plan.slots | selectattr('kind', 'equalto', 'sum') | selectattr('window') | map(attribute='window') | unique | list -%}
+    {{ adapter.dispatch('trailing_windows_at', 'fsync')(spine, events, keys, features, timestamp, event_timestamp, entered_at, plan, summed) }}
 {%- endmacro %}
 
-{#- Events of the spine's keys only, as known at: an event enters when it is known. -#}
-{% macro _events_as_tiles(spine, events, keys, event_timestamp, created_timestamp, as_known_at) -%}
-(
+{% macro default__trailing_windows_at(spine, events, keys, features, timestamp, event_timestamp, entered_at, plan, summed) -%}
+with spine as (
+
+    select *
+    from {{ spine }}
+
+),
+
+asked as (
+
+    select distinct
+        {{ keys | join(', ') }},
+        {{ fsync.micros(timestamp) }} as asked_at
+    from spine
+    where {{ timestamp }} is not null
+        {%- for key in keys %}
+        and {{ key }} is not null
+        {%- endfor %}
+
+),
+
+all_tiles as (
+
     select
         events.*,
         events.{{ event_timestamp }} as tile_start,
-        {{ 'greatest(events.' ~ event_timestamp ~ ', coalesce(events.' ~ created_timestamp ~ ', events.' ~ event_timestamp ~ '))' if as_known_at else 'events.' ~ event_timestamp }} as available_at
-        {%- if created_timestamp != 'created_timestamp' %},
-        events.{{ created_timestamp }} as created_timestamp
-        {%- endif %}
+        events.{{ event_timestamp }} as tile_end,
+        {{ entered_at }} as entered_at
     from {{ events }} as events
-    inner join (select distinct {{ keys | join(', ') }} from {{ spine }}) as asked
-        on {{ fsync._on_keys(keys, 'events', 'asked') }}
-) as events
+    where events.{{ event_timestamp }} is not null
+        and exists (
+            select 1
+            from asked
+            where {{ fsync._on_keys(keys, 'asked', 'events') }}
+        )
+
+),
+
+live_tiles as (
+
+    select
+        all_tiles.*
+        {{- fsync._flags(plan, keys) }}
+    from all_tiles
+
+),
+{{ fsync._spans(plan, keys, "(select max(" ~ timestamp ~ ") from spine)") }}
+points as (
+
+    select
+        {{ keys | join(', ') }},
+        'known' as side,
+        {{ fsync.micros('entered_at') }} as instant,
+        cast(null as {{ dbt.type_bigint() }}) as asked_at,
+        cast(null as {{ dbt.type_string() }}) as asked_of
+        {{- fsync._entering(plan) }}
+    from live_tiles
+    {%- if summed %}
+
+    union all
+
+    select
+        {{ keys | join(', ') }},
+        'happened',
+        {{ fsync.micros('tile_end') }},
+        null,
+        null
+        {{- fsync._happening(plan) }}
+    from live_tiles
+    {%- endif %}
+    {%- if plan.distincts %}
+
+    union all
+
+    select
+        {{ keys | join(', ') }},
+        'known',
+        {{ fsync.micros('instant') }},
+        null,
+        null
+        {{- fsync._counted(plan) }}
+    from distinct_changes
+    {%- endif %}
+
+    union all
+
+    select
+        {{ keys | join(', ') }},
+        'known',
+        asked_at,
+        asked_at,
+        null
+        {{- fsync._counted(plan, counts=false) }}
+    from asked
+    {%- for window in summed %}
+
+    union all
+
+    select
+        {{ keys | join(', ') }},
+        'happened',
+        asked_at - {{ fsync.duration_seconds(window) * 1000000 }},
+        asked_at,
+        '{{ window }}'
+        {{- fsync._counted(plan, counts=false) }}
+    from asked
+    {%- endfor %}
+
+),
+
+totals as (
+
+    select
+        {{ keys | join(', ') }},
+        asked_at,
+        asked_of
+        {%- for slot in plan.slots %},
+        {{ slot.aggregate | default('sum') }}({{ slot.name }}) over {{ 'within_' ~ slot.window if slot.kind == 'extreme' and slot.window else 'so_far' }} as {{ slot.name }}
+        {%- endfor %}
+    from points
+    window
+        so_far as (
+            partition by {{ keys | join(', ') }}, side
+            order by instant, case when asked_at is null then 0 else 1 end
+            rows between unbounded preceding and current row
+        )
+        {%- for window in plan.frames %},
+        within_{{ window }} as (
+            partition by {{ keys | join(', ') }}, side
+            order by instant
+            range between {{ fsync.duration_seconds(window) * 1000000 - 1 }} preceding and current row
+        )
+        {%- endfor %}
+
+),
+
+answers as (
+
+    select
+        {{ keys | join(', ') }},
+        asked_at
+        {%- for slot in plan.slots %},
+        {% if slot.kind == 'extreme' -%}
+        max(case when asked_of is null then {{ slot.name }} end) as {{ slot.name }}
+        {%- else -%}
+        cast(sum(case when asked_of is null then {{ slot.name }}{% if slot.kind == 'sum' and slot.window %} when asked_of = '{{ slot.window }}' then -{{ slot.name }}{% endif %} else 0 end) as {{ slot.type | default(dbt.type_bigint()) }}) as {{ slot.name }}
+        {%- endif %}
+        {%- endfor %}
+    from totals
+    where asked_at is not null
+    group by {{ keys | join(', ') }}, asked_at
+
+)
+{{- fsync._picks(plan, keys) }}
+
+select
+    spine.*
+    {%- for name, expression in plan.expressions.items() %},
+    {{ 'coalesce(' ~ expression ~ ', 0)' if fsync._empties_to_zero(features[name]) else expression }} as {{ name }}
+    {%- endfor %}
+from spine
+left join answers
+    on {{ fsync._on_keys(keys, 'spine', 'answers') }} and {{ fsync.micros('spine.' ~ timestamp) }} = answers.asked_at
+{%- for pick in plan.picks %}
+left join {{ pick.name }}
+    on {{ fsync._on_keys(keys, 'answers', pick.name) }} and {{ pick.name }}.{{ pick.rank }} = {{ pick.chosen }}
+{%- endfor %}
+{%- endmacro %}
+
+{% macro _happening(plan) -%}
+    {%- for slot in plan.slots %},
+        {% if slot.kind == 'extreme' -%} null
+        {%- elif slot.kind == 'sum' and slot.window -%}
+        case when entered_at < {{ fsync.after('tile_end', slot.window) }} then {{ slot.value }} else 0 end
+        {%- else -%} 0
+        {%- endif -%}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro _empties_to_zero(spec) -%}
+    {{ return('sum' in spec or 'count' in spec or 'tiles' in spec or 'count_distinct' in spec or 'approx_distinct' in spec) }}
 {%- endmacro %}
