@@ -13,9 +13,9 @@ from sync.registry.views import JoinKey
 
 def entity_key(join_keys: tuple[JoinKey, ...], values: "list[Any] | tuple[Any, ...]") -> str:
     """The text of typed key values: one part as it stands, several escaped and joined with commas."""
+    if len(join_keys) == 1 and len(values) == 1:
+        return _key_text(join_keys[0], values[0])
     parts = [_key_text(key, value) for key, value in zip(join_keys, values, strict=True)]
-    if len(parts) == 1:
-        return parts[0]
     return ",".join(part.replace("\\", "\\\\").replace(",", "\\,") for part in parts)
 
 
@@ -73,6 +73,9 @@ def _float(value: Any) -> str | None:
     return repr(number + 0.0) if math.isfinite(number) else None
 
 
+_DECIMAL_DIGITS = 100
+
+
 def _decimal(value: Any) -> str | None:
     if isinstance(value, bool) or not isinstance(value, (str, int, float, Decimal)):
         return None
@@ -80,7 +83,8 @@ def _decimal(value: Any) -> str | None:
         number = Decimal(repr(value) if isinstance(value, float) else value)
     except InvalidOperation:
         return None
-    if not number.is_finite():
+    # No warehouse has a decimal this long, and 1e999999999 would be spelled in a gigabyte.
+    if not number.is_finite() or abs(number.adjusted()) > _DECIMAL_DIGITS:
         return None
     text = f"{number:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
