@@ -16,6 +16,7 @@ from sync.registry.views import FeatureView
 if TYPE_CHECKING:
     import redis
 
+    from sync.lint.finding import Report
     from sync.offline.historical import HistoricalFeatures
     from sync.online.read import OnlineFeatures
     from sync.online.synchronize import Progress, SyncResult
@@ -138,6 +139,14 @@ class FeatureStore:
         return HistoricalFeatures(
             self.project, target, self._current_registry(), entity_df, features, options
         )
+
+    def lint(self, select: Sequence[str] = ()) -> "Report":
+        """What may leak the future into features, in the SQL of all models, or of `select` and inputs."""
+        from sync.lint.project import lint_project
+        from sync.registry.compiled import compile_project
+
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        return lint_project(self.project, compile_project(self.project, target, self._profile), tuple(select))
 
     def _current_registry(self) -> Registry:
         registry = self.registry

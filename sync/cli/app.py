@@ -5,6 +5,7 @@ import typer
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
 from sync.cli.historical import historical
+from sync.cli.lint import lint
 from sync.cli.online import online
 from sync.cli.redis import redis_app
 from sync.cli.views import views
@@ -24,6 +25,7 @@ app.command()(online)
 app.command()(get)
 app.command()(historical)
 app.command()(views)
+app.command()(lint)
 app.add_typer(redis_app, name="redis")
 
 

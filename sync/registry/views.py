@@ -63,7 +63,7 @@ def feature_views(manifest: Manifest) -> dict[str, FeatureView]:
     """By reference (`view` or `view@2`), in the manifest's order of names."""
     views: dict[str, FeatureView] = {}
     for node in sorted(manifest.nodes.values(), key=lambda node: node.unique_id):
-        if not _is_feature_view(node):
+        if not is_feature_view(node):
             continue
         view = _feature_view(node)
         if view.reference in views:
@@ -75,7 +75,7 @@ def feature_views(manifest: Manifest) -> dict[str, FeatureView]:
     return views
 
 
-def _is_feature_view(node: Node) -> bool:
+def is_feature_view(node: Node) -> bool:
     if node.resource_type != "model" or not node.config.enabled:
         return False
     in_folder = "features" in PurePosixPath(node.original_file_path).parts[:-1]

@@ -1,0 +1,17 @@
+from collections.abc import Iterator
+from typing import ClassVar
+
+from sync.lint.finding import Hit, Severity
+from sync.lint.model import Model
+from sync.lint.query import Query
+
+
+class Rule:
+    """A rule's docstring is its documentation: `docs/lint.md` is made of them."""
+
+    code: ClassVar[str]
+    title: ClassVar[str]
+    severity: ClassVar[Severity]
+
+    def check(self, model: Model, query: Query) -> Iterator[Hit]:
+        raise NotImplementedError

@@ -1,0 +1,127 @@
+"""All rules over all models, in the order in which they read each other, and the waivers."""
+
+from collections.abc import Iterable, Sequence
+
+from sqlglot import exp
+from sqlglot.schema import MappingSchema
+
+from sync.lint.finding import Finding, Hit, Report
+from sync.lint.model import Model, Tables
+from sync.lint.query import Query, Unreadable, own_columns, projections
+from sync.lint.rules import CODES, RULES
+from sync.lint.rules.base import Rule
+from sync.lint.rules.unreadable import Unreadable as UnreadableRule
+from sync.lint.rules.waiver import WaiverFault
+from sync.lint.rules.whole_history import whole_history
+from sync.lint.source_lines import SourceLines
+from sync.lint.uniqueness import output_sets
+from sync.lint.waivers import Waiver, read_waivers
+
+SNAPSHOT_COLUMNS = {
+    "dbt_scd_id": "",
+    "dbt_updated_at": "timestamp",
+    "dbt_valid_from": "timestamp",
+    "dbt_valid_to": "timestamp",
+}
+
+
+def lint(models: Sequence[Model], dialect: str, chosen: "frozenset[str] | None" = None) -> Report:
+    """`models` in dependency order, sources and seeds among them; `chosen` names those to report on."""
+    tables, schema = Tables(list(models)), MappingSchema(dialect=dialect)
+    findings: list[Finding] = []
+    read = 0
+    for model in models:
+        faults: list[tuple[type[Rule], Hit]] = []
+        if model.sql is not None:
+            try:
+                model.query = Query(model.sql, dialect, tables, schema)
+            except Unreadable as fault:
+                faults = [(UnreadableRule, Hit(fault.line, f"not read: {fault}"))]
+            else:
+                _learn(model, model.query)
+        _declare(schema, model)
+        if (chosen is not None and model.name not in chosen) or (model.sql is None and not model.source):
+            continue
+        read += 1
+        if model.sql is None:
+            faults = [(UnreadableRule, Hit(1, "not read: it has no SQL", in_source=True))]
+        elif model.query is not None:
+            faults = [(rule, hit) for rule in RULES for hit in rule().check(model, model.query)]
+        findings += _judge(model, faults)
+    return Report(tuple(sorted(findings, key=lambda one: (one.file, one.line, one.code))), read)
+
+
+def _learn(model: Model, query: Query) -> None:
+    """What those that read it must know: columns, keys, labels, aggregates over all history."""
+    names = query.outputs()
+    for name in names:
+        model.columns.setdefault(name, "")
+    if model.is_snapshot:
+        model.columns.update(SNAPSHOT_COLUMNS)
+    else:
+        model.unique += output_sets(query, query.root)
+        model.whole_history = whole_history(query, query.root)
+    if model.event_timestamp is None and "event_timestamp" in names:
+        model.event_timestamp = "event_timestamp"
+    model.labels |= {name for name in names if _is_label(query, name)}
+
+
+def _is_label(query: Query, name: str) -> bool:
+    return any(
+        column in source.labels
+        for scope, projection in projections(query.root, name)
+        if any(True for _ in own_columns(projection))
+        for source, column in query.bases(projection, scope)
+    )
+
+
+def _declare(schema: MappingSchema, model: Model) -> None:
+    if not model.columns or not model.relation:
+        return
+    columns = dict.fromkeys(model.columns, "unknown")
+    for relation in (model.relation, (f"__dbt__cte__{model.name.lower()}",)):
+        if len(relation) == len(model.relation):
+            table = exp.Table(
+                **dict(zip(("this", "db", "catalog"), map(exp.to_identifier, relation[::-1]), strict=False))
+            )
+            schema.add_table(table, columns, match_depth=False, normalize=False)
+
+
+def _judge(model: Model, faults: "list[tuple[type[Rule], Hit]]") -> Iterable[Finding]:
+    lines = SourceLines(model.source, model.sql or "")
+    written = read_waivers(model.source, CODES)
+    made = [waiver for waiver in read_waivers(model.sql or "", CODES) if waiver.codes]
+    used: set[int] = set()
+    seen: set[tuple[str, int, str]] = set()
+    for rule, hit in faults:
+        line = hit.line if hit.in_source else lines.line(hit.line)
+        waived = [waiver for waiver in written if rule.code in waiver.codes and waiver.covers == line]
+        used |= {waiver.line for waiver in waived}
+        if waived or (
+            not hit.in_source and _waived_in_macro(made, rule.code, hit.line, used, lines, written)
+        ):
+            continue
+        if (rule.code, line, hit.message) not in seen:
+            seen.add((rule.code, line, hit.message))
+            yield Finding(rule.code, rule.severity, model.name, model.file, line, hit.message)
+    for waiver in written:
+        if waiver.fault:
+            yield _waiver_finding(model, waiver, f"waives nothing: {waiver.fault}")
+        elif waiver.line not in used:
+            yield _waiver_finding(
+                model, waiver, f"waives nothing: no {' or '.join(waiver.codes)} on its line"
+            )
+
+
+def _waived_in_macro(
+    made: list[Waiver], code: str, line: int, used: set[int], lines: SourceLines, written: list[Waiver]
+) -> bool:
+    """By a comment in the compiled SQL, the model's own or of the macro that made the line."""
+    waived = [waiver for waiver in made if code in waiver.codes and waiver.covers == line]
+    own = {waiver.line for waiver in written}
+    used |= {lines.line(waiver.line) for waiver in waived} & own
+    return bool(waived)
+
+
+def _waiver_finding(model: Model, waiver: Waiver, message: str) -> Finding:
+    return Finding(WaiverFault.code, WaiverFault.severity, model.name, model.file, waiver.line, message)
