@@ -8,6 +8,7 @@ from sync.cli.historical import historical
 from sync.cli.lint import lint
 from sync.cli.online import online
 from sync.cli.redis import redis_app
+from sync.cli.serve import serve
 from sync.cli.views import views
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.command()(online)
 app.command()(get)
 app.command()(historical)
+app.command()(serve)
 app.command()(views)
 app.command()(lint)
 app.add_typer(redis_app, name="redis")

@@ -1,0 +1,90 @@
+"""Tokens of consumers: a hash in Redis, id -> what the token may read. The secret is stored nowhere."""
+
+import hmac
+import secrets
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from sync.errors import FsyncError
+
+# Of a second that a consumer may ask; its own setting comes first.
+REQUESTS_PER_SECOND = 1000
+
+
+class Token(msgspec.Struct, frozen=True):
+    """`service`: whose features it reads. Instants are µs; `expires` and `revoked` are None when not set."""
+
+    id: str
+    service: str
+    digest: str
+    created: int
+    expires: int | None = None
+    revoked: int | None = None
+    pii: bool = False
+    rate: int = REQUESTS_PER_SECOND
+
+    def state(self, instant: int) -> str:
+        if self.revoked is not None and self.revoked <= instant:
+            return "revoked"
+        return "expired" if self.expires is not None and self.expires <= instant else "valid"
+
+
+def tokens_key(project: str) -> str:
+    return f"fsync:{{{project}}}:tokens"
+
+
+def unpack_token(stored: bytes) -> Token:
+    try:
+        return msgspec.json.decode(stored, type=Token)
+    except msgspec.DecodeError:
+        raise FsyncError("a token in Redis is damaged; revoke it and create another") from None
+
+
+def digest_of(secret: str) -> str:
+    # Plain sha256 is enough: the secret is 256 random bits, so there is nothing to guess.
+    return sha256(secret.encode()).hexdigest()
+
+
+def find_token(tokens: "dict[str, Token]", secret: str) -> Token | None:
+    """The token of this secret. The id in it is public, what follows is compared in constant time."""
+    prefix, _, rest = secret.partition("_")
+    identity, _, _ = rest.partition("_")
+    token = tokens.get(identity) if prefix == "fsync" else None
+    stored = token.digest if token else "0" * 64
+    return token if hmac.compare_digest(stored, digest_of(secret)) else None
+
+
+class TokenStore:
+    def __init__(self, client: Any, project: str) -> None:
+        self._client, self._key = client, tokens_key(project)
+
+    def all(self) -> list[Token]:
+        stored = self._client.hgetall(self._key)
+        return sorted(map(unpack_token, stored.values()), key=lambda token: (token.service, token.created))
+
+    def get(self, identity: str) -> Token:
+        stored = self._client.hget(self._key, identity)
+        if stored is None:
+            raise FsyncError(f"there is no token '{identity}'; `fsync token list` shows them")
+        return unpack_token(stored)
+
+    def create(
+        self, service: str, created: int, expires: int | None, pii: bool, rate: int = REQUESTS_PER_SECOND
+    ) -> tuple[Token, str]:
+        """The token, and its secret, which nobody can show again."""
+        identity = secrets.token_hex(4)
+        secret = f"fsync_{identity}_{secrets.token_urlsafe(32)}"
+        token = Token(identity, service, digest_of(secret), created, expires, None, pii, rate)
+        self._put(token)
+        return token, secret
+
+    def revoke(self, identity: str, instant: int) -> Token:
+        """It stays listed: a project whose last token is revoked is closed, not open."""
+        token = msgspec.structs.replace(self.get(identity), revoked=instant)
+        self._put(token)
+        return token
+
+    def _put(self, token: Token) -> None:
+        self._client.hset(self._key, token.id, msgspec.json.encode(token))

@@ -1,0 +1,87 @@
+"""Reads the rows of a plan: of one instant, and only while the metas are the ones the plan was made of."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import hiredis
+import msgspec
+
+from sync.instants import to_text
+from sync.online.judge import Status, judge
+from sync.serving.plan import Plan, ViewPlan
+from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
+
+_MULTI = pack("MULTI")
+_EXEC = pack("EXEC")
+
+
+class PlanOutdated(Exception):
+    """A view was synced since its meta was read: the plan must be made again."""
+
+
+class Row(NamedTuple):
+    """`values`: a JSON text for each of the view plan's names; empty unless the status is PRESENT."""
+
+    status: Status
+    event: int | None
+    values: tuple[Any, ...]
+
+
+class Part(NamedTuple):
+    """Entities that ask for the same: for each, its field in each view of the plan."""
+
+    plan: Plan
+    fields: list[list[str]]
+
+
+def commands(parts: Sequence[Part]) -> tuple[bytes, int]:
+    pieces, count = [_MULTI], 0
+    for plan, fields in parts:
+        for view, column in zip(plan.views, zip(*fields, strict=True), strict=True):
+            pieces.append(view.check)
+            pieces.append(pack("HMGET", view.rows, *column))
+            count += 2
+    pieces.append(_EXEC)
+    return b"".join(pieces), count
+
+
+async def fetch(redis: RedisPipe, parts: Sequence[Part], as_of: int) -> list[list[list[Row]]]:
+    """By part, view and entity."""
+    parts_with_entities = [part for part in parts if part.fields]
+    request, count = commands(parts_with_entities)
+    answers: Any = []
+    if count:
+        replies = await redis.ask(request, count + 2)
+        answers = replies[-1]
+        for reply in (*replies, *(answers if isinstance(answers, list) else ())):
+            if isinstance(reply, hiredis.ReplyError):
+                raise refused(reply)
+        if not isinstance(answers, list) or len(answers) != count:
+            raise RedisDown("Redis gave up a transaction; try again", "refused")
+    at, fetched = 0, []
+    for plan, fields in parts:
+        views: list[list[Row]] = []
+        for view in plan.views:
+            if not fields:
+                views.append([])
+                continue
+            if answers[at] != view.wanted:
+                raise PlanOutdated
+            views.append([_row(view, stored, as_of) for stored in answers[at + 1]])
+            at += 2
+        fetched.append(views)
+    return fetched
+
+
+def _row(view: ViewPlan, stored: bytes | None, as_of: int) -> Row:
+    try:
+        status, event, body = judge(view.meta, stored, as_of)
+        return Row(status, event, msgspec.structs.astuple(view.decode(body)) if body else ())
+    except ValueError:
+        raise RedisDown(
+            f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"
+        ) from None
+
+
+def event_text(event: int | None) -> bytes:
+    return b"null" if event is None else b'"%s"' % to_text(event).encode()

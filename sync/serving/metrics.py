@@ -1,0 +1,98 @@
+"""Counts of one worker, in Prometheus' text format."""
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from sync.instants import now
+from sync.online.layout import ViewMeta
+from sync.serving.fetch import Row
+
+# Seconds.
+BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+_OUTCOMES = {"PRESENT": "found", "NOT_FOUND": "missing", "OUTSIDE_MAX_AGE": "expired"}
+
+
+class Histogram:
+    def __init__(self) -> None:
+        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.sum = 0.0
+
+    def observe(self, seconds: float) -> None:
+        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.sum += seconds
+
+    def lines(self, name: str, labels: str) -> Iterator[str]:
+        total = 0
+        for bound, count in zip((*map(str, BOUNDS), "+Inf"), self.buckets, strict=True):
+            total += count
+            yield f'{name}_bucket{{{labels},le="{bound}"}} {total}'
+        yield f"{name}_sum{{{labels}}} {self.sum:.6f}"
+        yield f"{name}_count{{{labels}}} {total}"
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.requests: Counter[tuple[str, int]] = Counter()
+        self.latency: defaultdict[str, Histogram] = defaultdict(Histogram)
+        self.reads: defaultdict[tuple[str, str], Histogram] = defaultdict(Histogram)
+        self.rows: Counter[tuple[str, str]] = Counter()
+        self.redis_errors: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
+
+    def read(self, route: str, view: str, seconds: float, rows: Sequence[Row]) -> None:
+        self.reads[route, view].observe(seconds)
+        counts = self.rows
+        for row in rows:
+            counts[view, row.status] += 1
+
+    def text(self, metas: Iterable[ViewMeta]) -> str:
+        """`metas`: the views online, for their freshness."""
+        lines = [
+            *_family("fsync_requests_total", "counter", "Requests answered."),
+            *(
+                f'fsync_requests_total{{route="{route}",status="{status}"}} {count}'
+                for (route, status), count in sorted(self.requests.items())
+            ),
+            *_family("fsync_request_seconds", "histogram", "From a request's head to its answer."),
+        ]
+        for route, histogram in sorted(self.latency.items()):
+            lines += histogram.lines("fsync_request_seconds", f'route="{route}"')
+        lines += _family("fsync_read_seconds", "histogram", "Redis' part, by the view that was read.")
+        for (route, view), histogram in sorted(self.reads.items()):
+            lines += histogram.lines("fsync_read_seconds", f'route="{route}",view="{_escaped(view)}"')
+        lines += _family("fsync_rows_total", "counter", "Rows asked for, and what became of them.")
+        lines += [
+            f'fsync_rows_total{{view="{_escaped(view)}",outcome="{_OUTCOMES[status]}"}} {count}'
+            for (view, status), count in sorted(self.rows.items())
+        ]
+        lines += _family("fsync_redis_errors_total", "counter", "Requests that Redis did not answer.")
+        lines += [f'fsync_redis_errors_total{{kind="{k}"}} {n}' for k, n in sorted(self.redis_errors.items())]
+        lines += _family("fsync_refusals_total", "counter", "Requests refused to a consumer.")
+        lines += [f'fsync_refusals_total{{reason="{k}"}} {n}' for k, n in sorted(self.refusals.items())]
+        return "\n".join([*lines, *_freshness(sorted(metas, key=lambda meta: meta.reference)), ""])
+
+
+def _freshness(metas: list[ViewMeta]) -> Iterator[str]:
+    instant = now()
+    yield from _family("fsync_view_event_age_seconds", "gauge", "Age of a view's newest event timestamp.")
+    for meta in metas:
+        if meta.rows:
+            age = (instant - meta.max_event) / 1e6
+            yield f'fsync_view_event_age_seconds{{view="{_escaped(meta.reference)}"}} {age:.3f}'
+    yield from _family("fsync_view_sync_age_seconds", "gauge", "Time since a view was last synced.")
+    for meta in metas:
+        age = (instant - meta.synced_at) / 1e6
+        yield f'fsync_view_sync_age_seconds{{view="{_escaped(meta.reference)}"}} {age:.3f}'
+    yield from _family("fsync_view_rows", "gauge", "Rows of a view at its last sync.")
+    for meta in metas:
+        yield f'fsync_view_rows{{view="{_escaped(meta.reference)}"}} {meta.rows}'
+
+
+def _family(name: str, kind: str, text: str) -> list[str]:
+    return [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

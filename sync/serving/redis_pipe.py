@@ -1,0 +1,229 @@
+"""One Redis connection that all requests of a worker share: commands go out together."""
+
+import asyncio
+import ssl
+import time
+from collections import deque
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import hiredis
+
+from sync.errors import FsyncError
+
+WATCH_SECONDS = 0.05
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+
+
+class RedisDown(FsyncError):
+    """Redis cannot be asked now; asking later may help. `kind` is a word for metrics."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+    path: str | None
+    database: int
+    username: str | None
+    password: str | None
+    secure: bool
+
+
+def parse_address(url: str) -> Address:
+    """redis://, rediss:// or unix://. The message of a bad one repeats no password."""
+    try:
+        parts = urlsplit(url)
+        query = parse_qs(parts.query)
+        in_path = parts.path.strip("/") if parts.scheme != "unix" else ""
+        database = int(query.get("db", [in_path or "0"])[0])
+        if parts.scheme not in ("redis", "rediss", "unix"):
+            raise ValueError
+        return Address(
+            host=parts.hostname or "localhost",
+            port=parts.port or 6379,
+            path=unquote(parts.path) if parts.scheme == "unix" else None,
+            database=database,
+            username=unquote(parts.username) if parts.username else None,
+            password=unquote(parts.password) if parts.password else None,
+            secure=parts.scheme == "rediss",
+        )
+    except ValueError:
+        raise FsyncError("the Redis URL is none; write redis://host:6379/0") from None
+
+
+def pack(*words: "str | bytes") -> bytes:
+    """A command as Redis reads it."""
+    packed: bytes = hiredis.pack_command(words)  # type: ignore[arg-type]
+    return packed
+
+
+class _Pending(NamedTuple):
+    future: "asyncio.Future[list[Any]]"
+    replies: int
+    since: float
+
+
+class _Connection(asyncio.Protocol):
+    """Answers belong to the connection they were asked on: with it, all that are owed are lost."""
+
+    def __init__(self, timeout: float) -> None:
+        self._reader = hiredis.Reader()
+        self._pending: deque[_Pending] = deque()
+        self._received: list[Any] = []
+        self._outgoing: list[bytes] = []
+        self._transport: Any = None
+        self._timeout = timeout
+        self._loop = asyncio.get_running_loop()
+        self._watch: asyncio.TimerHandle | None = None
+        self.lost = self._loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._watch = self._loop.call_later(WATCH_SECONDS, self._watchdog)
+
+    def ask(self, commands: bytes, replies: int) -> "asyncio.Future[list[Any]]":
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+        if self.lost.done():
+            future.set_exception(RedisDown("Redis cannot be reached; try again", "connection"))
+            return future
+        self._pending.append(_Pending(future, replies, time.monotonic()))
+        if not self._outgoing:
+            # Whatever other requests ask in this turn of the loop goes out in the same write.
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(commands)
+        return future
+
+    def _flush(self) -> None:
+        data, self._outgoing = b"".join(self._outgoing), []
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def data_received(self, data: bytes) -> None:
+        reader, received, pending = self._reader, self._received, self._pending
+        try:
+            reader.feed(data)
+            while (reply := reader.gets()) is not False:
+                if not pending:
+                    raise hiredis.ProtocolError("an answer to no question")
+                received.append(reply)
+                if len(received) == pending[0].replies:
+                    future = pending.popleft().future
+                    # One that is done was given up by its request; its answer is dropped here.
+                    if not future.done():
+                        future.set_result(received)
+                    received = self._received = []
+        except hiredis.ProtocolError:
+            self.abort("protocol", "Redis answered what is no Redis protocol")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        del error
+        self.abort("connection", "the connection to Redis broke; try again")
+
+    def abort(self, kind: str, message: str) -> None:
+        if self._watch:
+            self._watch.cancel()
+        if not self.lost.done():
+            self.lost.set_result(None)
+        while self._pending:
+            future = self._pending.popleft().future
+            if not future.done():
+                future.set_exception(RedisDown(message, kind))
+        if self._transport:
+            self._transport.abort()
+
+    def _watchdog(self) -> None:
+        if self._pending and time.monotonic() - self._pending[0].since > self._timeout:
+            self.abort("timeout", "Redis does not answer in time; try again")
+            return
+        self._watch = self._loop.call_later(WATCH_SECONDS, self._watchdog)
+
+
+class RedisPipe:
+    def __init__(self, url: str, timeout: float) -> None:
+        self._address = parse_address(url)
+        self._timeout = timeout
+        self._connection: _Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._why = RedisDown("Redis is not connected yet; try again", "connection")
+
+    async def open(self) -> None:
+        """Connects, and stays connected until closed. Returns after the first attempt, whatever its end."""
+        tried = asyncio.Event()
+        self._task = asyncio.create_task(self._stay_connected(tried))
+        await tried.wait()
+
+    async def close(self) -> None:
+        if self._task:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        if self._connection:
+            self._connection.abort("connection", "the server is stopping")
+
+    async def ask(self, commands: bytes, replies: int) -> list[Any]:
+        connection = self._connection
+        if connection is None:
+            raise RedisDown(str(self._why), self._why.kind)
+        return await connection.ask(commands, replies)
+
+    async def command(self, *words: "str | bytes") -> Any:
+        (reply,) = await self.ask(pack(*words), 1)
+        if isinstance(reply, hiredis.ReplyError):
+            raise refused(reply)
+        return reply
+
+    async def _stay_connected(self, tried: asyncio.Event) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                self._connection = await asyncio.wait_for(self._connect(), self._timeout + 1)
+                pause = FIRST_PAUSE
+                tried.set()
+                await self._connection.lost
+                self._why = RedisDown("the connection to Redis broke; try again", "connection")
+            except RedisDown as error:
+                self._why = error
+            except (OSError, TimeoutError):
+                self._why = RedisDown("Redis cannot be reached; try again", "connection")
+            self._connection = None
+            tried.set()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+    async def _connect(self) -> _Connection:
+        loop, address = asyncio.get_running_loop(), self._address
+
+        def protocol() -> _Connection:
+            return _Connection(self._timeout)
+
+        if address.path is not None:
+            _, connection = await loop.create_unix_connection(protocol, address.path)
+        else:
+            context = ssl.create_default_context() if address.secure else None
+            _, connection = await loop.create_connection(protocol, address.host, address.port, ssl=context)
+        greetings = [("CLIENT", "SETNAME", "fsync-serve"), ("SELECT", str(address.database)), ("PING",)]
+        if address.password is not None:
+            user = [address.username] if address.username else []
+            greetings.insert(0, ("AUTH", *user, address.password))
+        try:
+            replies = await connection.ask(
+                b"".join(pack(*greeting) for greeting in greetings), len(greetings)
+            )
+            for greeting, reply in zip(greetings, replies, strict=True):
+                if isinstance(reply, hiredis.ReplyError) and greeting[0] != "CLIENT":
+                    raise refused(reply)
+        except BaseException:
+            connection.abort("connection", "Redis refused the connection")
+            raise
+        return connection
+
+
+def refused(reply: Exception) -> RedisDown:
+    """Of Redis' own words only the first: the others may repeat what was sent."""
+    word = str(reply).split(" ", 1)[0].rstrip(":")
+    return RedisDown(f"Redis refuses to answer ({word}); try again later", "refused")

@@ -1,0 +1,82 @@
+"""What a body may say. Decoding is validation."""
+
+from typing import Any
+
+import msgspec
+
+from sync.errors import FsyncError
+
+
+class TooMany(FsyncError):
+    """More entities than one request may ask for."""
+
+
+class FeatureRequest(msgspec.Struct, frozen=True):
+    """One entity of a game's batch. Unity writes "" and [] for what is not set."""
+
+    entityId: str | int
+    featureNames: list[str] | None = None
+    service: str | None = None
+    # The game's own clock (Unity's Time.time), of no meaning here.
+    requestTime: float | str | None = None
+
+    @property
+    def features(self) -> "str | tuple[str, ...]":
+        return self.service or tuple(self.featureNames or ())
+
+
+class BatchRequest(msgspec.Struct, frozen=True):
+    requests: list[FeatureRequest]
+    eventTimestamps: bool = False
+
+
+class OnlineRequest(msgspec.Struct, frozen=True):
+    """Feast's request, and `timestamp`: the instant that ages are judged at."""
+
+    entities: dict[str, list[Any]]
+    features: list[str] | None = None
+    feature_service: str | None = None
+    full_feature_names: bool = False
+    timestamp: str | None = None
+
+    @property
+    def wanted(self) -> "str | tuple[str, ...]":
+        if self.features and self.feature_service:
+            raise FsyncError("give features or feature_service, not both")
+        return self.feature_service or tuple(self.features or ())
+
+    def rows(self) -> list[dict[str, Any]]:
+        lengths = {name: len(values) for name, values in self.entities.items()}
+        if len(set(lengths.values())) > 1:
+            raise FsyncError(f"the columns of entities differ in length: {lengths}")
+        names = list(self.entities)
+        return [dict(zip(names, row, strict=True)) for row in zip(*self.entities.values(), strict=True)]
+
+
+_batch = msgspec.json.Decoder(BatchRequest)
+_online = msgspec.json.Decoder(OnlineRequest)
+
+
+def decode_batch(body: bytes, most: int) -> BatchRequest:
+    request: BatchRequest = _decoded(_batch, body)
+    _limit(len(request.requests), most)
+    return request
+
+
+def decode_online(body: bytes, most: int) -> OnlineRequest:
+    request: OnlineRequest = _decoded(_online, body)
+    _limit(max(map(len, request.entities.values()), default=0), most)
+    return request
+
+
+def _decoded(decoder: Any, body: bytes) -> Any:
+    try:
+        return decoder.decode(body)
+    # A validation error tells the path; a UnicodeDecodeError is no DecodeError.
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise FsyncError(f"the body is not what this route reads: {error}") from None
+
+
+def _limit(count: int, most: int) -> None:
+    if count > most:
+        raise TooMany(f"{count} entities in one request; at most {most}, send several requests")

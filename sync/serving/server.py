@@ -1,0 +1,75 @@
+"""Starts uvicorn, after it is clear that nobody reads who should not."""
+
+from importlib.util import find_spec
+from ipaddress import ip_address
+from typing import NamedTuple
+
+import msgspec
+
+from sync.errors import FsyncError
+from sync.serving.settings import Settings
+
+NEEDED = ("uvicorn", "httptools", "uvloop", "hiredis")
+STOP_SECONDS = 10
+
+
+class Listen(NamedTuple):
+    host: str
+    port: int
+    workers: int
+
+
+def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way are answered first."""
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise FsyncError(f"fsync serve needs {', '.join(missing)}; run `pip install 'fsync[serve]'`")
+    import uvicorn
+
+    from sync.serving.redis_pipe import parse_address
+
+    parse_address(settings.redis_url)
+    closed = not open_to_all and not is_loopback(listen.host)
+    if closed and not _has_tokens(settings):
+        raise FsyncError(
+            f"{listen.host} is reached by others and {settings.project} has no token; create one with "
+            "`fsync token create SERVICE`, or serve to everyone with --open"
+        )
+    msgspec.structs.replace(settings, closed=closed).to_environment()
+    uvicorn.run(
+        "sync.serving.app:application",
+        factory=True,
+        host=listen.host,
+        port=listen.port,
+        workers=listen.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        backlog=2048,
+    )
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _has_tokens(settings: Settings) -> bool:
+    """Whether there is any; True also while Redis cannot be asked: the server is closed until it can."""
+    import redis
+
+    from sync.online.tokens import tokens_key
+
+    try:
+        with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1) as client:
+            return bool(client.exists(tokens_key(settings.project)))
+    except redis.RedisError:
+        return True
