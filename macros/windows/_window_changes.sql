@@ -12,6 +12,7 @@
 {% macro _flags(plan, keys) -%}
     {%- for first in plan.firsts %},
         case
+            -- fsync: allow FS008 because tiles that tie enter at one instant, and one of them counts
             when {{ first.where ~ ' and ' if first.where }}row_number() over (
                 partition by all_tiles.{{ keys | join(', all_tiles.') }}, tile_start{{ ', coalesce(' ~ first.where ~ ', false)' if first.where }}
                 order by entered_at
@@ -20,6 +21,7 @@
     {%- endfor %}
     {%- for pick in plan.picks %},
         case
+            -- fsync: allow FS008 because rows that tie have one value
             when ({{ pick.value }}) is not null and {{ pick.by }} is not null then row_number() over (
                 partition by all_tiles.{{ keys | join(', all_tiles.') }}
                 order by {{ pick.by }}, entered_at, {{ pick.value }}

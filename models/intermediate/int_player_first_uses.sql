@@ -23,6 +23,7 @@ first_known as (
         {% if is_incremental() %}
         and available_at > {{ since() }}
         {% endif %}
+    -- fsync: allow FS008 because what is taken of a row is what orders it
     qualify row_number() over (
             partition by player_id, feature_name
             order by available_at, event_at, ingested_at

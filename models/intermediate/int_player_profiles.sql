@@ -41,6 +41,7 @@ latest as (
 
     select
         player_id,
+        -- fsync: allow FS002 because the row is stamped with the newest of its inputs, known_at
         min(first_seen_at) over (partition by player_id) as first_seen_at,
         last_event_at,
         platform,
@@ -50,8 +51,10 @@ latest as (
         acquisition_medium,
         difficulty,
         marketing_consent,
+        -- fsync: allow FS002 because this is the stamp
         max(known_at) over (partition by player_id) as known_at
     from states
+    -- fsync: allow FS008 because rows that tie are the same but for times that the window above takes of all
     qualify row_number() over (
             partition by player_id
             order by

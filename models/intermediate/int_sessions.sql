@@ -28,6 +28,7 @@ states as (
         min(first_event_at) over so_far as started_at,
         max(last_event_at) over so_far as ended_at,
         sum(events) over so_far as events,
+        -- fsync: allow FS002 because it counts only where it lies before available_at, when the row is known
         lead(ingested_at) over (partition by player_id, session_id order by ingested_at) as next_ingested_at
     from batches
     window so_far as (

@@ -70,6 +70,7 @@ deduplicated as (
 
     select *
     from on_time
+    -- fsync: allow FS008 because uploads that tie are copies of one another
     qualify row_number() over (
         partition by player_id, event_at, event_name, bundle_sequence
         order by uploaded_at

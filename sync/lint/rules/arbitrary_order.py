@@ -105,6 +105,8 @@ def _limits(query: Query) -> Iterator[Hit]:
         if not isinstance(limit, exp.Limit | exp.Fetch) or limit.sql().endswith(" 0"):
             continue
         order = scope.expression.args.get("order")
+        if order is None and _of_one_row(scope):
+            continue
         if order is None:
             yield Hit(line_of(scope.expression), "limit without order by takes whichever rows come first")
         elif isinstance(scope.expression, exp.Select) and not covers(
@@ -113,3 +115,9 @@ def _limits(query: Query) -> Iterator[Hit]:
             yield Hit(
                 line_of(order), "limit hangs on the order of ties; add columns of a key to its order by"
             )
+
+
+def _of_one_row(scope: Scope) -> bool:
+    """Whether it reads nothing but the elements of an array."""
+    from_ = scope.expression.args.get("from_")
+    return from_ is not None and isinstance(from_.this, exp.Unnest) and not scope.expression.args.get("joins")
