@@ -42,5 +42,6 @@ from events
 where available_at <= {{ watermark() }}
     {% if is_incremental() %}
     and available_at > {{ since() }}
+    and event_day >= {{ before(day_of(since()), (var('late_data_days') + 2) ~ 'd') }}
     {% endif %}
 group by player_id, event_day, available_at

@@ -22,6 +22,7 @@ first_known as (
     where available_at <= {{ watermark() }}
         {% if is_incremental() %}
         and available_at > {{ since() }}
+        and event_day >= {{ before(day_of(since()), (var('late_data_days') + 2) ~ 'd') }}
         {% endif %}
     -- fsync: allow FS008 because what is taken of a row is what orders it
     qualify row_number() over (

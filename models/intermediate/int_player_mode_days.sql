@@ -1,3 +1,5 @@
+{{ config(cluster_by=['player_id', 'game_mode'] if target.type == 'bigquery' else none) }}
+
 -- Daily tiles of matches per player and game mode.
 with matches as (
 
@@ -23,5 +25,6 @@ from matches
 where available_at <= {{ watermark() }}
     {% if is_incremental() %}
     and available_at > {{ since() }}
+    and event_day >= {{ before(day_of(since()), (var('late_data_days') + 2) ~ 'd') }}
     {% endif %}
 group by player_id, game_mode, event_day, available_at

@@ -1,6 +1,7 @@
 {{ config(
     unique_key='player_id',
-    incremental_strategy='merge' if target.type == 'bigquery' else 'delete+insert'
+    incremental_strategy='merge' if target.type == 'bigquery' else 'delete+insert',
+    partition_by=none
 ) }}
 
 -- What a player's latest event says of them; the snapshot over it keeps the values of before.

@@ -1,8 +1,8 @@
 {{ config(
     materialized='incremental',
-    incremental_strategy='append',
+    incremental_strategy='merge' if target.type == 'bigquery' else 'append',
     on_schema_change='fail',
-    partition_by={'field': 'event_at', 'data_type': 'timestamp', 'granularity': 'day'} if target.type == 'bigquery' else none,
+    partition_by={'field': 'event_day', 'data_type': 'timestamp', 'granularity': 'day'} if target.type == 'bigquery' else none,
     cluster_by=['player_id'] if target.type == 'bigquery' else none
 ) }}
 
@@ -12,9 +12,8 @@ with
 known as (
 
     select
-        max(ingested_at) as watermark,
-        {{ before(day_of('max(ingested_at)'), (var('late_data_days') + 1) ~ 'd') }} as oldest_day
-    from {{ this }}
+        {{ since('ingested_at') }} as watermark,
+        {{ before(day_of(since('ingested_at')), (var('late_data_days') + 1) ~ 'd') }} as oldest_day
 
 ),
 {% endif %}
@@ -94,7 +93,7 @@ arrived as (
     where not exists (
         select 1
         from {{ this }} as staged
-        where staged.event_day >= known.oldest_day
+        where staged.event_day >= {{ before(day_of(since('ingested_at')), (var('late_data_days') + 1) ~ 'd') }}
             and staged.event_at = deduplicated.event_at
             and staged.event_name = deduplicated.event_name
             and staged.bundle_sequence = deduplicated.bundle_sequence

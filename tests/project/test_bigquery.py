@@ -7,6 +7,7 @@ what only a real BigQuery refuses.
 
 import json
 from collections import Counter
+from typing import Any
 
 import duckdb
 import pytest
@@ -18,8 +19,8 @@ MODELS = sorted(path.stem for path in (ROOT / "models").rglob("*.sql") if path.s
 
 
 @pytest.fixture(scope="session")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The SQL of each model for BigQuery, by table."""
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """The project's, compiled for BigQuery."""
     project = Project(ROOT, tmp_path_factory.mktemp("bigquery"))
     offline = ["--no-populate-cache", "--no-introspect", "--select", "resource_type:model"]
     project.dbt(
@@ -30,7 +31,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         FSYNC_BIGQUERY_METHOD="oauth-secrets",
         FSYNC_BIGQUERY_TOKEN="none",
     )
-    manifest = json.loads((project.folder / "target" / "manifest.json").read_text())
+    manifest: dict[str, Any] = json.loads((project.folder / "target" / "manifest.json").read_text())
+    return manifest
+
+
+@pytest.fixture(scope="session")
+def compiled(manifest: dict[str, Any]) -> dict[str, str]:
+    """The SQL of each model for BigQuery, by table."""
     return {
         node["alias"]: node["compiled_code"]
         for node in manifest["nodes"].values()
@@ -74,3 +81,22 @@ def test_the_same_rows_as_the_duckdb_build(
         return Counter(map(repr, rows))
 
     assert counted(found.fetchall()) == counted(warehouse.table(model).fetchall())
+
+
+def test_layout_and_strategy(manifest: dict[str, Any]) -> None:
+    """Events and tiles by day, views by month, clustered by key; dbt-bigquery has no append but a merge."""
+    models = {node["alias"]: node for node in manifest["nodes"].values() if node["resource_type"] == "model"}
+    incremental = {k: v for k, v in models.items() if v["config"]["materialized"] == "incremental"}
+    assert {node["config"]["incremental_strategy"] for node in incremental.values()} == {"merge"}
+    for name, node in incremental.items():
+        partition, cluster = node["config"]["partition_by"], node["config"]["cluster_by"]
+        if "feature" in node["tags"]:
+            assert partition == {"field": "event_timestamp", "data_type": "timestamp", "granularity": "month"}
+            keys = [column for column in node["columns"] if column in ("player_id", "game_mode")]
+            assert cluster == keys, name
+        elif name == "int_player_profiles":
+            assert partition is None
+        else:
+            field = "event_day" if name == "stg_events" else "available_at"
+            assert partition == {"field": field, "data_type": "timestamp", "granularity": "day"}, name
+            assert cluster[0] == "player_id"

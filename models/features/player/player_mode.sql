@@ -1,3 +1,5 @@
+{{ config(cluster_by=['player_id', 'game_mode'] if target.type == 'bigquery' else none) }}
+
 with windows as (
 
     {{ trailing_windows(
