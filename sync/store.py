@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sync.errors import FsyncError
+from sync.errors import FsyncError, did_you_mean
 from sync.instants import now, parse_instant
 from sync.project import open_project, read_target
+from sync.registry.durations import parse_duration
 from sync.registry.registry import FeatureService, Registry, load_registry
 from sync.registry.views import FeatureView
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from sync.offline.historical import HistoricalFeatures
     from sync.online.read import OnlineFeatures
     from sync.online.synchronize import Progress, SyncResult
+    from sync.online.tokens import Token, TokenStore
     from sync.redis_server import RedisServer
 
 
@@ -189,6 +192,52 @@ class FeatureStore:
             for parts in keys
         ]
 
+    def create_token(
+        self, service: str, *, expires: str | None = None, pii: bool = False, rate: int | None = None
+    ) -> "tuple[Token, str]":
+        """A token that reads one feature service over HTTP, and its secret, which is stored nowhere."""
+        from sync.online.layout import services_key
+        from sync.online.tokens import REQUESTS_PER_SECOND
+
+        client: Any = self._client
+        with self._token_store() as tokens:
+            known = [name.decode() for name in client.hkeys(services_key(self.project.name))]
+            if service not in known:
+                raise FsyncError(
+                    f"there is no feature service '{service}' in Redis{did_you_mean(service, known)}; "
+                    "if it is new, run `fsync online`"
+                )
+            instant = now()
+            return tokens.create(service, instant, _after(instant, expires), pii, rate or REQUESTS_PER_SECOND)
+
+    def tokens(self) -> "list[Token]":
+        with self._token_store() as tokens:
+            return tokens.all()
+
+    def rotate_token(
+        self, identity: str, *, grace: str = "1h", expires: str | None = None
+    ) -> "tuple[Token, str]":
+        """Another token with the same grants; the old one ends after the grace period."""
+        with self._token_store() as tokens:
+            instant, old = now(), tokens.get(identity)
+            if old.state(instant) != "valid":
+                raise FsyncError(f"token {identity} is {old.state(instant)}; create a new one")
+            tokens.revoke(identity, _after(instant, grace) or instant)
+            return tokens.create(old.service, instant, _after(instant, expires), old.pii, old.rate)
+
+    def revoke_token(self, identity: str) -> "Token":
+        with self._token_store() as tokens:
+            return tokens.revoke(identity, now())
+
+    @contextmanager
+    def _token_store(self) -> "Iterator[TokenStore]":
+        from sync.online.connect import redis_failures
+        from sync.online.tokens import TokenStore
+
+        client = self._client
+        with redis_failures(self.redis_url):
+            yield TokenStore(client, self.project.name)
+
     @cached_property
     def _client(self) -> "redis.Redis":
         from sync.online.connect import connect
@@ -196,3 +245,7 @@ class FeatureStore:
         if self.uses_own_redis:
             self.server.start()
         return connect(self.redis_url)
+
+
+def _after(instant: int, duration: str | None) -> int | None:
+    return None if duration is None else instant + parse_duration(duration, where="the duration")

@@ -9,6 +9,7 @@ from sync.cli.lint import lint
 from sync.cli.online import online
 from sync.cli.redis import redis_app
 from sync.cli.serve import serve
+from sync.cli.token import token_app
 from sync.cli.views import views
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app.command()(serve)
 app.command()(views)
 app.command()(lint)
 app.add_typer(redis_app, name="redis")
+app.add_typer(token_app, name="token")
 
 
 def _version(wanted: bool) -> None:

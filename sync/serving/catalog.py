@@ -13,7 +13,7 @@ from sync.online import layout
 from sync.online.layout import ViewMeta
 from sync.online.resolve import Resolver
 from sync.online.tokens import Token, tokens_key, unpack_token
-from sync.serving.redis_pipe import RedisPipe, pack, refused
+from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
 REFRESH_SECONDS = 1.0
 # An unknown name is looked up again in Redis, but not more often than this.
@@ -89,7 +89,7 @@ class CatalogKeeper:
     async def reload(self) -> Catalog:
         """Read by one task for all who wait for it, and not given up when one of them is."""
         if self._loading is None or self._loading.done():
-            self._loading = asyncio.create_task(self._load())
+            self._loading = asyncio.create_task(self._load_sound())
         return await asyncio.shield(self._loading)
 
     async def _keep(self) -> None:
@@ -97,6 +97,14 @@ class CatalogKeeper:
             await asyncio.sleep(REFRESH_SECONDS)
             with suppress(FsyncError):
                 await self.reload()
+
+    async def _load_sound(self) -> Catalog:
+        try:
+            return await self._load()
+        except RedisDown:
+            raise
+        except (FsyncError, ValueError) as error:
+            raise RedisDown(f"what Redis holds of {self._project} is damaged: {error}", "damaged") from None
 
     async def _load(self) -> Catalog:
         views, services, tokens = await self._hashes(

@@ -20,11 +20,15 @@ class PlanOutdated(Exception):
 
 
 class Row(NamedTuple):
-    """`values`: a JSON text for each of the view plan's names; empty unless the status is PRESENT."""
+    """`values`: a JSON text for each of the view plan's names; empty unless the status is PRESENT.
+
+    `has_null`: any of them may be null.
+    """
 
     status: Status
     event: int | None
     values: tuple[Any, ...]
+    has_null: bool
 
 
 class Part(NamedTuple):
@@ -76,7 +80,14 @@ async def fetch(redis: RedisPipe, parts: Sequence[Part], as_of: int) -> list[lis
 def _row(view: ViewPlan, stored: bytes | None, as_of: int) -> Row:
     try:
         status, event, body = judge(view.meta, stored, as_of)
-        return Row(status, event, msgspec.structs.astuple(view.decode(body)) if body else ())
+        if not body:
+            return Row(status, event, (), False)
+        try:
+            values, has_null = msgspec.structs.astuple(view.decode(body)), b"null" in body
+        except msgspec.ValidationError:
+            # A feature that is missing in the row is null.
+            values, has_null = msgspec.structs.astuple(view.decode_gaps(body)), True
+        return Row(status, event, values, has_null)
     except ValueError:
         raise RedisDown(
             f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"

@@ -22,13 +22,17 @@ NULL = b"null"
 
 
 class ViewPlan(NamedTuple):
-    """`wanted`: what answers `check` while the meta is the one this plan was made of."""
+    """`wanted`: what answers `check` while the meta is the one this plan was made of.
+
+    `decode` wants every feature in a row, `decode_gaps` takes null for those that are missing.
+    """
 
     meta: ViewMeta
     rows: bytes
     check: bytes
     wanted: list[bytes]
     decode: Any
+    decode_gaps: Any
     names: tuple[str, ...]
 
 
@@ -46,6 +50,8 @@ class Plan(NamedTuple):
     views: list[ViewPlan]
     columns: list[Column]
     join_keys: tuple[JoinKey, ...]
+    # One string: what is written is the field.
+    has_plain_key: bool
     pieces: dict[Any, Any]
 
     @property
@@ -61,6 +67,12 @@ class Plan(NamedTuple):
         if len(parts) == len(self.join_keys):
             parts = [typed_key(key, part) for key, part in zip(self.join_keys, parts, strict=True)]
         return key_by_name(self.join_keys, parts)
+
+    def fields_of_text(self, text: str) -> list[str]:
+        """The fields of an entity as a person writes it."""
+        if self.has_plain_key and len(text) <= LONGEST_KEY:
+            return [text] * len(self.views)
+        return self.fields(self.typed_entity(text))
 
     def fields(self, entity: dict[str, Any]) -> list[str]:
         """The entity's field in the hash of each view. Raises FsyncError for what is no key."""
@@ -108,7 +120,9 @@ def _plan(catalog: Catalog, consumer: Consumer, features: "str | tuple[str, ...]
         for label, feature in asked
     }
     order = list(columns) if isinstance(features, str) else list(features)
-    return Plan(views, [columns[label] for label in order], union_of_keys(wanted), {})
+    join_keys = union_of_keys(wanted)
+    plain = len(join_keys) == 1 and join_keys[0].type == "string"
+    return Plan(views, [columns[label] for label in order], join_keys, plain, {})
 
 
 def _whole(catalog: Catalog, consumer: Consumer, name: str) -> list[Wanted]:
@@ -224,19 +238,21 @@ def _view_plan(project: str, view: Wanted) -> ViewPlan:
     meta = view.meta
     keys = layout.view_keys(project, meta.reference)
     names = tuple(dict.fromkeys(feature.name for _, feature in view.features))
-    null = msgspec.Raw(NULL)
-    shape = msgspec.defstruct(
-        "Row",
-        [
-            (f"f{slot}", msgspec.Raw, msgspec.field(default=null, name=name))
-            for slot, name in enumerate(names)
-        ],
-    )
     return ViewPlan(
         meta=meta,
         rows=keys.rows.encode(),
         check=pack("HMGET", keys.meta, "fingerprint", "synced_at"),
         wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
-        decode=msgspec.json.Decoder(shape).decode,
+        decode=_decoder(names, msgspec.NODEFAULT),
+        decode_gaps=_decoder(names, msgspec.Raw(NULL)),
         names=names,
     )
+
+
+def _decoder(names: tuple[str, ...], default: Any) -> Any:
+    """Of the values as they stand, in the order of the names; other members are passed over."""
+    fields = [
+        (f"f{slot}", msgspec.Raw, msgspec.field(default=default, name=name))
+        for slot, name in enumerate(names)
+    ]
+    return msgspec.json.Decoder(msgspec.defstruct("Row", fields)).decode

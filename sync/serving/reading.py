@@ -1,7 +1,7 @@
 """From a decoded request to the bytes of its answer: resolve, fetch, put together."""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -28,17 +28,17 @@ class Reading(NamedTuple):
     metrics: Metrics
 
     async def batch(self, catalog: Catalog, consumer: Consumer, request: BatchRequest) -> bytes:
-        names = {name for item in request.requests for name in _names(item.features)}
-        return await self._while_true(catalog, names, lambda now: self._batch(now, consumer, request))
+        return await self._while_true(catalog, request.names, lambda c: self._batch(c, consumer, request))
 
     async def columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:
-        names = _names(request.wanted)
-        return await self._while_true(catalog, names, lambda now: self._columnar(now, consumer, request))
+        return await self._while_true(
+            catalog, request.names, lambda now: self._columnar(now, consumer, request)
+        )
 
     async def single(self, catalog: Catalog, consumer: Consumer, name: str, key: str) -> bytes:
-        return await self._while_true(catalog, [name], lambda now: self._single(now, consumer, name, key))
+        return await self._while_true(catalog, lambda: {name}, lambda c: self._single(c, consumer, name, key))
 
-    async def _while_true(self, catalog: Catalog, names: "Sequence[str] | set[str]", build: Build) -> bytes:
+    async def _while_true(self, catalog: Catalog, names: Callable[[], set[str]], build: Build) -> bytes:
         """The answer of one catalog: when it proves older than what is read, all is done again."""
         for _ in range(ATTEMPTS):
             try:
@@ -46,37 +46,30 @@ class Reading(NamedTuple):
             except PlanOutdated:
                 catalog = await self.keeper.reload()
             except UnknownName:
-                newer = await self.keeper.look_again(catalog, names)
+                newer = await self.keeper.look_again(catalog, names())
                 if newer is catalog:
                     raise
                 catalog = newer
         raise RedisDown("the views asked for are being synced over and over; try again", "outdated")
 
     async def _batch(self, catalog: Catalog, consumer: Consumer, request: BatchRequest) -> bytes:
-        parts: dict[Any, Part] = {}
-        places: list[tuple[Any, int, str]] = []
-        for item in request.requests:
+        parts: dict[Any, tuple[Part, list[int]]] = {}
+        items = [b""] * len(request.requests)
+        for index, item in enumerate(request.requests):
             features = item.features
-            part = parts.get(features)
-            if part is None:
-                part = parts[features] = Part(plan_for(catalog, consumer, features), [])
+            if features not in parts:
+                parts[features] = Part(plan_for(catalog, consumer, features), []), []
+            part, places = parts[features]
             try:
-                fields = part.plan.fields(part.plan.typed_entity(str(item.entityId)))
+                part.fields.append(part.plan.fields_of_text(str(item.entityId)))
+                places.append(index)
             except FsyncError as error:
-                places.append((features, -1, str(error)))
-                continue
-            places.append((features, len(part.fields), ""))
-            part.fields.append(fields)
-        rows = dict(
-            zip(parts, await self._fetch("/batch-features", list(parts.values()), now()), strict=True)
-        )
-        items = []
-        for item, (features, position, wrong) in zip(request.requests, places, strict=True):
-            if position < 0:
-                items.append(answers.batch_error(item.entityId, wrong))
-                continue
-            plan, found = parts[features].plan, rows[features][position]
-            items.append(answers.batch_item(plan, item.entityId, found, request.eventTimestamps))
+                items[index] = answers.batch_error(item.entityId, str(error))
+        fetched = await self._fetch("/batch-features", [part for part, _ in parts.values()], now())
+        for (part, places), found in zip(parts.values(), fetched, strict=True):
+            for index, rows in zip(places, found, strict=True):
+                entity = request.requests[index].entityId
+                items[index] = answers.batch_item(part.plan, entity, rows, request.eventTimestamps)
         return answers.batch(items)
 
     async def _columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:
@@ -132,10 +125,6 @@ def services(catalog: Catalog, consumer: Consumer) -> bytes:
         except FsyncError as error:
             listed.append({"name": name, "features": references, "join_keys": [], "error": str(error)})
     return msgspec.json.encode({"services": listed})
-
-
-def _names(features: "str | tuple[str, ...]") -> list[str]:
-    return [features] if isinstance(features, str) else list(features)
 
 
 def _column_names(plan: Plan, full: bool) -> list[str]:

@@ -29,6 +29,9 @@ class BatchRequest(msgspec.Struct, frozen=True):
     requests: list[FeatureRequest]
     eventTimestamps: bool = False
 
+    def names(self) -> set[str]:
+        return {name for item in self.requests for name in _names(item.features)}
+
 
 class OnlineRequest(msgspec.Struct, frozen=True):
     """Feast's request, and `timestamp`: the instant that ages are judged at."""
@@ -45,12 +48,19 @@ class OnlineRequest(msgspec.Struct, frozen=True):
             raise FsyncError("give features or feature_service, not both")
         return self.feature_service or tuple(self.features or ())
 
+    def names(self) -> set[str]:
+        return _names(self.wanted)
+
     def rows(self) -> list[dict[str, Any]]:
         lengths = {name: len(values) for name, values in self.entities.items()}
         if len(set(lengths.values())) > 1:
             raise FsyncError(f"the columns of entities differ in length: {lengths}")
         names = list(self.entities)
         return [dict(zip(names, row, strict=True)) for row in zip(*self.entities.values(), strict=True)]
+
+
+def _names(features: "str | tuple[str, ...]") -> set[str]:
+    return {features} if isinstance(features, str) else set(features)
 
 
 _batch = msgspec.json.Decoder(BatchRequest)
