@@ -16,7 +16,7 @@ from sync.online.tokens import Token, tokens_key, unpack_token
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
 REFRESH_SECONDS = 1.0
-# An unknown name is looked up again in Redis, but not more often than this.
+# An unknown name is looked up again in Redis; not more often than this, so the asker waits a little.
 LOOK_AGAIN_SECONDS = 0.1
 LONGEST_NAME = 256
 
@@ -82,8 +82,7 @@ class CatalogKeeper:
             if found:
                 self._pinned |= found
                 return await self.reload()
-        if time.monotonic() - self._loaded_at < LOOK_AGAIN_SECONDS:
-            return seen
+        await asyncio.sleep(self._loaded_at + LOOK_AGAIN_SECONDS - time.monotonic())
         return await self.reload()
 
     async def reload(self) -> Catalog:
