@@ -12,8 +12,8 @@
 {%- endmacro %}
 
 {% macro bigquery__since(column) -%}
-    {#- In a unit test `this` is the name of the rows given, a string. -#}
-    {%- if not execute or this is string or not is_incremental() -%}
+    {#- In a unit test `this` is the name of the rows given, a string; without introspection there is nobody to ask. -#}
+    {%- if not execute or flags.INTROSPECT is false or this is string or not is_incremental() -%}
         {{ return(fsync.default__since(column)) }}
     {%- endif -%}
     {%- set newest = 'select unix_micros(max(' ~ column ~ ')) from ' ~ this -%}
