@@ -4,11 +4,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sync.errors import FsyncError
+    from sync.serving.client import FeatureClient
     from sync.store import FeatureStore
 
-__all__ = ["FeatureStore", "FsyncError"]
+__all__ = ["FeatureClient", "FeatureStore", "FsyncError"]
 
-_EXPORTS = {"FeatureStore": "sync.store", "FsyncError": "sync.errors"}
+_EXPORTS = {
+    "FeatureClient": "sync.serving.client",
+    "FeatureStore": "sync.store",
+    "FsyncError": "sync.errors",
+}
 
 
 def __getattr__(name: str) -> Any:

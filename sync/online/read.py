@@ -15,6 +15,7 @@ from sync.online.resolve import Resolver, Wanted, key_by_name, union_of_keys
 from sync.registry.views import JoinKey
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import redis
 
 # Of reading meta and rows that belong together, against a sync that redefines the view in between.
@@ -45,6 +46,14 @@ class OnlineFeatures(msgspec.Struct, frozen=True):
             for name, feature in row.features.items():
                 columns.setdefault(name, []).append(feature.value)
         return columns
+
+    def to_arrow(self) -> "pa.Table":
+        import pyarrow as pa
+
+        return pa.table(self.to_dict())
+
+    def to_pandas(self) -> Any:
+        return self.to_arrow().to_pandas()
 
 
 class OnlineReader:

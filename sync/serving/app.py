@@ -20,7 +20,7 @@ from sync.serving.metrics import Metrics
 from sync.serving.openapi import DOCS, openapi
 from sync.serving.reading import Reading, services
 from sync.serving.redis_pipe import RedisDown, RedisPipe
-from sync.serving.requests import TooMany, decode_batch, decode_online
+from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows
 from sync.serving.settings import Settings
 
 _JSON, _TEXT, _HTML = (
@@ -32,6 +32,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _METHODS = {
     "/batch-features": "POST",
     "/get-online-features": "POST",
+    "/online-features": "POST",
     "/features": "GET",
     "/services": "GET",
     "/health": "GET",
@@ -80,6 +81,7 @@ class Application:
         self._handlers: dict[str, Callable[[Request], Awaitable[tuple[int, bytes, bytes]]]] = {
             "/batch-features": self._batch,
             "/get-online-features": self._online,
+            "/online-features": self._rows,
             "/features": self._single,
             "/services": self._services,
             "/health": self._health,
@@ -215,6 +217,11 @@ class Application:
         catalog, consumer = await self._admit(request)
         wanted = decode_online(await self._body(request), self.settings.max_entities)
         return 200, _JSON, await self.reading.columnar(catalog, consumer, wanted)
+
+    async def _rows(self, request: Request) -> tuple[int, bytes, bytes]:
+        catalog, consumer = await self._admit(request)
+        wanted = decode_rows(await self._body(request), self.settings.max_entities)
+        return 200, _JSON, await self.reading.rows(catalog, consumer, wanted)
 
     async def _single(self, request: Request) -> tuple[int, bytes, bytes]:
         catalog, consumer = await self._admit(request)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from sync.serving.requests import BatchRequest, OnlineRequest
+from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest
 from sync.serving.settings import Settings
 
 _ERRORS = {
@@ -88,6 +88,14 @@ _ANSWERS: dict[str, Any] = {
             },
         },
     },
+    "Rows": {
+        "type": "object",
+        "required": ["as_of", "rows"],
+        "properties": {
+            "as_of": {"type": "string", "format": "date-time"},
+            "rows": {"type": "array", "items": {"$ref": "#/components/schemas/EntityAnswer"}},
+        },
+    },
     "Services": {
         "type": "object",
         "required": ["services"],
@@ -115,13 +123,14 @@ _NAME, _KEY = (
 
 def openapi(settings: Settings) -> bytes:
     request_schemas, components = msgspec.json.schema_components(
-        [BatchRequest, OnlineRequest], ref_template="#/components/schemas/{name}"
+        [BatchRequest, OnlineRequest, RowsRequest], ref_template="#/components/schemas/{name}"
     )
-    batch, online = request_schemas
+    batch, online, rows = request_schemas
     limits = f"At most {settings.max_entities} entities and {settings.max_body} bytes."
     paths = {
         "/batch-features": {"post": _route("Features for a game client", "BatchAnswer", batch, limits)},
         "/get-online-features": {"post": _route("Features, as Feast asks", "OnlineAnswer", online, limits)},
+        "/online-features": {"post": _route("Features, as the Python client asks", "Rows", rows, limits)},
         "/features/{view}/{key}": {
             "parameters": [_NAME, _KEY],
             "get": _route("Features of one entity", "EntityAnswer"),

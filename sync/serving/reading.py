@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sync.errors import FsyncError, did_you_mean
-from sync.instants import now, parse_instant
+from sync.instants import now, parse_instant, to_text
 from sync.online.read import ATTEMPTS
 from sync.online.resolve import UnknownName
 from sync.serving import answers
@@ -17,7 +17,7 @@ from sync.serving.fetch import Part, PlanOutdated, Row, fetch
 from sync.serving.metrics import Metrics
 from sync.serving.plan import Plan, allowed_features, plan_for
 from sync.serving.redis_pipe import RedisDown, RedisPipe
-from sync.serving.requests import BatchRequest, OnlineRequest
+from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest
 
 Build = Callable[[Catalog], Awaitable[bytes]]
 
@@ -34,6 +34,9 @@ class Reading(NamedTuple):
         return await self._while_true(
             catalog, request.names, lambda now: self._columnar(now, consumer, request)
         )
+
+    async def rows(self, catalog: Catalog, consumer: Consumer, request: RowsRequest) -> bytes:
+        return await self._while_true(catalog, request.names, lambda c: self._rows(c, consumer, request))
 
     async def single(self, catalog: Catalog, consumer: Consumer, name: str, key: str) -> bytes:
         return await self._while_true(catalog, lambda: {name}, lambda c: self._single(c, consumer, name, key))
@@ -90,6 +93,15 @@ class Reading(NamedTuple):
         (found,) = await self._fetch("/get-online-features", [part], as_of)
         rows = [None if place < 0 else found[place] for place in places]
         return answers.columnar(plan, names, entities, rows)
+
+    async def _rows(self, catalog: Catalog, consumer: Consumer, request: RowsRequest) -> bytes:
+        as_of = parse_instant(request.as_of)
+        plan = plan_for(catalog, consumer, request.wanted)
+        entities = [plan.entity(key) for key in request.keys]
+        part = Part(plan, [plan.fields(entity) for entity in entities])
+        (found,) = await self._fetch("/online-features", [part], as_of)
+        rows = [answers.single(plan, entity, row) for entity, row in zip(entities, found, strict=True)]
+        return b'{"as_of":%b,"rows":[%b]}' % (answers.encode(to_text(as_of)), b",".join(rows))
 
     async def _single(self, catalog: Catalog, consumer: Consumer, name: str, key: str) -> bytes:
         plan = plan_for(catalog, consumer, name)

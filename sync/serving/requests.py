@@ -59,12 +59,30 @@ class OnlineRequest(msgspec.Struct, frozen=True):
         return [dict(zip(names, row, strict=True)) for row in zip(*self.entities.values(), strict=True)]
 
 
+class RowsRequest(msgspec.Struct, frozen=True):
+    """The Python client's. A key is a value, a list of the join keys' values, or a mapping by name."""
+
+    features: str | list[str]
+    keys: list[Any]
+    as_of: str | None = None
+
+    @property
+    def wanted(self) -> "str | tuple[str, ...]":
+        if isinstance(self.features, str):
+            return (self.features,) if ":" in self.features else self.features
+        return tuple(self.features)
+
+    def names(self) -> set[str]:
+        return _names(self.wanted)
+
+
 def _names(features: "str | tuple[str, ...]") -> set[str]:
     return {features} if isinstance(features, str) else set(features)
 
 
 _batch = msgspec.json.Decoder(BatchRequest)
 _online = msgspec.json.Decoder(OnlineRequest)
+_rows = msgspec.json.Decoder(RowsRequest)
 
 
 def decode_batch(body: bytes, most: int) -> BatchRequest:
@@ -76,6 +94,12 @@ def decode_batch(body: bytes, most: int) -> BatchRequest:
 def decode_online(body: bytes, most: int) -> OnlineRequest:
     request: OnlineRequest = _decoded(_online, body)
     _limit(max(map(len, request.entities.values()), default=0), most)
+    return request
+
+
+def decode_rows(body: bytes, most: int) -> RowsRequest:
+    request: RowsRequest = _decoded(_rows, body)
+    _limit(len(request.keys), most)
     return request
 
 
