@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import redis
 
     from sync.lint.finding import Report
+    from sync.lint.time_travel import TimeTravel
     from sync.offline.historical import HistoricalFeatures
     from sync.online.read import OnlineFeatures
     from sync.online.synchronize import Progress, SyncResult
@@ -150,6 +151,18 @@ class FeatureStore:
 
         target = read_target(self.project, self._profiles_dir, self._profile, self._target)
         return lint_project(self.project, compile_project(self.project, target, self._profile), tuple(select))
+
+    def time_travel(self, view: str, *, instants: int = 3, seed: int = 0) -> "TimeTravel":
+        """Whether a view built from what was known at instants of the past says what it says of them now.
+
+        Builds in a scratch DuckDB file; dbt's start-up and as many builds as instants, and one.
+        """
+        from sync.lint.time_travel import time_travel
+        from sync.registry.compiled import compile_project
+
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        compiled = compile_project(self.project, target, self._profile)
+        return time_travel(self.project, target, compiled, view, instants, seed)
 
     def _current_registry(self) -> Registry:
         registry = self.registry

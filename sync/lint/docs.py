@@ -62,7 +62,7 @@ model that reads files by itself:
 
 | Setting | Meaning |
 | --- | --- |
-| `meta: {created_timestamp: …}` | A column or a SQL expression; `false` for a table that has always been known |
+| `meta: {created_timestamp: …}` | A column or a SQL expression; `false` for what was always known |
 | `loaded_at_field` | As dbt's freshness has it |
 | `event_time` | If there is nothing better |
 

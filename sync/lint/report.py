@@ -1,8 +1,11 @@
 """A report as lines for a person, as JSON, or as workflow commands that annotate a pull request."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sync.lint.finding import Finding, Report
+
+if TYPE_CHECKING:
+    from sync.lint.time_travel import Difference, TimeTravel
 
 
 def as_text(report: Report) -> str:
@@ -41,3 +44,36 @@ def _data(text: str) -> str:
 
 def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+def travel_as_text(travel: "TimeTravel") -> str:
+    lines = [f"{travel.view} as of {instant}: {_rows(rows)}" for instant, rows in travel.compared.items()]
+    if not travel.differing:
+        return "\n".join([*lines, "the same then and now"])
+    lines += [_difference(one) for one in travel.differences]
+    return "\n".join([*lines, f"{_rows(travel.differing)} not the same then and now"])
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
+def _difference(one: "Difference") -> str:
+    keys = ", ".join(f"{name}={value}" for name, value in one.key.items())
+    return (
+        f"  {keys} at {one.event_timestamp}, {one.feature or 'the row'}: "
+        f"{_value(one.then)} as of {one.instant}, {_value(one.now)} now"
+    )
+
+
+def _value(value: str | None) -> str:
+    return "NULL" if value is None else value
+
+
+def travel_as_json(travel: "TimeTravel") -> dict[str, Any]:
+    return {**travel._asdict(), "differences": [one._asdict() for one in travel.differences]}
+
+
+def travel_as_github(travel: "TimeTravel") -> str:
+    title = f"file={_property(travel.file)},line=1,title={_property('time travel')}"
+    return "\n".join(f"::error {title}::{_data(_difference(one).strip())}" for one in travel.differences)

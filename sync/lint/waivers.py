@@ -6,7 +6,7 @@ from typing import NamedTuple
 from sync.errors import did_you_mean
 
 WAIVER = re.compile(r"(?:--|\{#-?|/\*|\#)\s*fsync:\s*(?P<words>[^\n]*?)\s*(?:-?#\}|\*/)?\s*$", re.MULTILINE)
-FORM = re.compile(r"allow\s+(?P<codes>FS\d+(?:\s*,\s*FS\d+)*)(?:\s+because\s+(?P<reason>\S.*))?$", re.I)
+FORM = re.compile(r"allow\s+(?P<codes>FS\d+(?:\s*,\s*FS\d+)*)(?:\s+because\b\s*(?P<reason>.*))?$", re.I)
 COMMENT = re.compile(r"^\s*(--|\{#|/\*|#)")
 
 

@@ -54,6 +54,8 @@ class PointInTime(Rule):
             kind = _bound(query, looking, found, view)
             if method == "ASOF" and kind not in ("lower", "late"):
                 continue
+            if kind == "lower" and _keeps_time(query, found, view):
+                continue
             symmetrical = not view.is_feature or (_is_view(query, looking) and kind is not None)
             if kind in ("upper", "equal", "other") or (symmetrical and kind is not None):
                 continue
@@ -88,8 +90,8 @@ def lookups(query: Query) -> Iterator[tuple[Side, Side, Model]]:
                         or (looking.alias, found.alias) in done
                     ):
                         continue
-                    if not _on_keys(query, select, looking, found, view) or not _has_instant(
-                        query, looking, view
+                    if not _on_keys(query, select, looking, found, view) or not (
+                        _has_instant(query, looking, view) or _stamps(query, select, looking, found, view)
                     ):
                         continue
                     if _is_view(query, looking) and not view.is_feature:
@@ -195,6 +197,29 @@ def _has_instant(query: Query, side: Side, view: Model) -> bool:
                 if column == model.event_timestamp or column in model.labels:
                     return True
     return False
+
+
+def _keeps_time(query: Query, found: Side, view: Model) -> bool:
+    """Whether the rows stay stamped with the view's own time: then it is the view that looks up the other."""
+    for projection in found.scope.expression.args.get("expressions") or []:
+        if projection.alias_or_name.lower() == "event_timestamp":
+            aliases = {column.table.lower() for column in own_columns(projection)}
+            return aliases == {found.alias} and view in {
+                model for model, _ in query.bases(projection, found.scope)
+            }
+    return False
+
+
+def _stamps(query: Query, select: exp.Select, looking: Side, found: Side, view: Model) -> bool:
+    """Whether the SELECT puts out a time of the one side and, of a feature view, none of the other."""
+    if not view.is_feature or looking.scope is not found.scope:
+        return False
+    times: set[str] = set()
+    for projection in select.selects:
+        for column in own_columns(projection):
+            if query.is_time(column, looking.scope):
+                times.add(column.table.lower())
+    return looking.alias in times and found.alias not in times
 
 
 def _reads_instant(side: Side) -> bool:

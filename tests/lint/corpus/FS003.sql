@@ -113,6 +113,17 @@ from spine
 left join player_sessions as f -- !
     on f.player_id = spine.player_id
 
+--- wrong: a spine whose time has another name @training
+select e.player_id, e.event_at as event_timestamp, e.amount > 10 as won, f.sessions_7d
+from events as e
+left join player_sessions as f -- !
+    on e.player_id = f.player_id
+
+--- right: a feature view's rows with the day of something else
+select f.player_id, f.event_timestamp, f.sessions_7d, o.event_at as outcome_at
+from player_sessions as f
+left join outcomes as o on o.player_id = f.player_id and o.event_at <= f.event_timestamp
+
 --- right: bounded in on @training
 select l.player_id, l.event_timestamp, f.sessions_7d
 from labels as l

@@ -1,0 +1,6 @@
+select
+    player_id,
+    event_at,
+    loaded_at,
+    amount
+from {{ ref('orders') }}
