@@ -1,5 +1,7 @@
 import base64
 import json
+import logging
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,10 +13,15 @@ from typing import TYPE_CHECKING, Any
 from sync.errors import FsyncError
 from sync.instants import DAY, to_datetime
 from sync.project import Target
+from sync.warehouse.cost import format_bytes, parse_bytes
 from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader, Table
+
+_LOG = logging.getLogger(__name__)
+# "Query exceeded limit for bytes billed: 1000000. 20971520 or higher required."
+_OVER_LIMIT = re.compile(r"exceeded limit for bytes billed: (\d+)\. (\d+) or higher required")
 
 
 class BigQueryWarehouse:
@@ -54,8 +61,7 @@ class BigQueryWarehouse:
 
         with _failures():
             result = self._query(sql).result()
-            batches = iter(result.to_arrow_iterable())
-            first = next(batches, None)
+            batches, first = self._batches(result)
             if first is None:
                 yield pyarrow.RecordBatchReader.from_batches(result.to_arrow().schema, [])
             else:
@@ -67,6 +73,14 @@ class BigQueryWarehouse:
         with _failures():
             job = self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
             return [(field.name, field.field_type) for field in job.schema or []]
+
+    def scanned(self, sql: str) -> int:
+        """Bytes that a query would read, by a dry run, which costs nothing."""
+        from google.cloud.bigquery import QueryJobConfig
+
+        with _failures():
+            job = self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
+            return int(job.total_bytes_processed or 0)
 
     @contextmanager
     def numbered(self, rows: "str | Path | Table", number: str, types: Mapping[str, str]) -> Iterator[str]:
@@ -103,11 +117,34 @@ class BigQueryWarehouse:
         loaded.expires = datetime.now(UTC) + timedelta(days=1)
         self._client.update_table(loaded, ["expires"])
 
+    def _batches(self, result: Any) -> tuple[Iterator[Any], Any]:
+        """The batches after the first, and the first; one batch waits in memory at most."""
+        from google.api_core.exceptions import Forbidden
+
+        if storage := self._storage():
+            batches = iter(result.to_arrow_iterable(bqstorage_client=storage, max_queue_size=1))
+            try:
+                return batches, next(batches, None)
+            except Forbidden as error:
+                reason = str(error).partition("\n")[0]
+                _LOG.warning("fsync: BigQuery's Storage Read API is refused, reading by REST: %s", reason)
+        batches = iter(result.to_arrow_iterable())
+        return batches, next(batches, None)
+
+    def _storage(self) -> Any:
+        if self._settings.get("api_endpoint"):
+            # The Storage API of another endpoint lies at an address that the profile does not say.
+            return None
+        from google.cloud import bigquery_storage
+
+        credentials = self._client._credentials
+        return bigquery_storage.BigQueryReadClient(credentials=credentials)  # type: ignore[no-untyped-call]
+
     def _query(self, sql: str) -> Any:
         from google.cloud.bigquery import QueryJobConfig
 
-        limit = self._settings.get("maximum_bytes_billed")
-        config = QueryJobConfig(maximum_bytes_billed=int(limit)) if limit else QueryJobConfig()
+        limit = parse_bytes(self._settings.get("maximum_bytes_billed") or 0, "maximum_bytes_billed")
+        config = QueryJobConfig(maximum_bytes_billed=limit) if limit else QueryJobConfig()
         return self._client.query(sql, job_config=config)
 
 
@@ -139,6 +176,7 @@ def open_bigquery(target: Target) -> Iterator[BigQueryWarehouse]:
             project=settings.get("execution_project") or settings.get("project") or settings.get("database"),
             credentials=_credentials(settings, target),
             location=settings.get("location"),
+            client_options={"api_endpoint": endpoint} if (endpoint := settings.get("api_endpoint")) else None,
         )
     try:
         yield BigQueryWarehouse(client, settings)
@@ -189,4 +227,17 @@ def _failures(*passing: type[Exception]) -> Iterator[None]:
     except passing:
         raise
     except (GoogleAPIError, GoogleAuthError, OSError, ValueError) as error:
-        raise FsyncError(f"BigQuery: {str(error).partition(chr(10))[0]}") from None
+        raise FsyncError(_over_limit(str(error)) or f"BigQuery: {str(error).partition(chr(10))[0]}") from None
+
+
+def _over_limit(message: str) -> str | None:
+    """What BigQuery says of a query above `maximum_bytes_billed`, with both numbers and the way out."""
+    found = _OVER_LIMIT.search(message)
+    if found is None:
+        return None
+    allowed, needed = (int(number) for number in found.groups())
+    return (
+        f"BigQuery refused a query that would bill {format_bytes(needed)} ({needed:,} bytes): "
+        f"{format_bytes(allowed)} ({allowed:,} bytes) are allowed; raise `maximum_bytes_billed` of the target, "
+        "or give --maximum-bytes-billed"
+    )
