@@ -238,6 +238,6 @@ def _over_limit(message: str) -> str | None:
     allowed, needed = (int(number) for number in found.groups())
     return (
         f"BigQuery refused a query that would bill {format_bytes(needed)} ({needed:,} bytes): "
-        f"{format_bytes(allowed)} ({allowed:,} bytes) are allowed; raise `maximum_bytes_billed` of the target, "
-        "or give --maximum-bytes-billed"
+        f"{format_bytes(allowed)} ({allowed:,} bytes) are allowed; "
+        "raise `maximum_bytes_billed` of the target in profiles.yml"
     )
