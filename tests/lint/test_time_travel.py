@@ -52,14 +52,11 @@ def test_a_view_that_joins_the_rows_of_tomorrow(shop: Path) -> None:
 
 
 def test_rows_that_are_final_are_not_rewritten(shop: Path) -> None:
-    travelled = FeatureStore(shop).time_travel("late_spend", instants=8)
+    travelled = FeatureStore(shop).time_travel("late_spend", instants=3)
     # The order of the third that was loaded on the sixth, and the sums after it.
-    assert travelled.differing == 5
-    assert {one.event_timestamp for one in travelled.differences} == {
-        "2026-05-03T12:00:00Z",
-        "2026-05-04T10:00:00Z",
-        "2026-05-05T10:00:00Z",
-    }
+    assert travelled.differing == 2
+    times = {one.event_timestamp for one in travelled.differences}
+    assert times == {"2026-05-03T12:00:00Z", "2026-05-04T10:00:00Z"}
 
 
 def test_a_source_in_the_warehouse(shop: Path) -> None:
@@ -88,7 +85,9 @@ def test_our_player_sessions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_what_cannot_be_travelled(shop: Path) -> None:
-    (shop / "seeds" / "_seeds.yml").write_text("seeds:\n  - name: regions\n")
+    seeds = shop / "seeds" / "_seeds.yml"
+    seeds.write_text(seeds.read_text().replace("meta: {created_timestamp: false}", "quote_columns: false"))
+    (shop / "models/features/player/next_spend.sql").write_text("select nothing from {{ ref('stg_orders') }}")
     project = open_project(shop)
     target = read_target(project)
     compiled = compile_project(project, target)
@@ -101,11 +100,4 @@ def test_what_cannot_be_travelled(shop: Path) -> None:
     assert "unknown feature view 'spent' (did you mean 'spend'?)" in failure(target, "spent")
     assert "does not say when its rows came to be known" in failure(target, "spend")
     assert "target cloud is of type bigquery" in failure(read_target(project, target="cloud"), "spend")
-
-
-def test_a_build_that_fails(shop: Path) -> None:
-    (shop / "models/features/player/next_spend.sql").write_text("select nothing from {{ ref('stg_orders') }}")
-    result = travel(shop, "next_spend")
-    assert result.exit_code == 2
-    assert result.stderr.startswith("fsync: time travel could not build next_spend: ")
-    assert len(result.stderr.splitlines()) == 1
+    assert "time travel could not build next_spend: " in failure(target, "next_spend")

@@ -117,17 +117,11 @@ def test_a_python_model_is_a_warning() -> None:
 
 
 def test_an_ephemeral_model_is_reported_once() -> None:
-    inner = Model(
-        "inner_model",
-        file="inner.sql",
-        source="select now() as at",
-        sql="select now() as at",
-        feeds_feature=True,
-    )
-    sql = "with __dbt__cte__inner_model as (\nselect now() as at\n)\nselect at as event_timestamp from __dbt__cte__inner_model"
-    outer = Model(
-        "outer_model", file="outer.sql", source="select at as event_timestamp", sql=sql, is_feature=True
-    )
+    clock, name = "select now() as at", "__dbt__cte__inner_model"
+    inner = Model("inner_model", file="inner.sql", source=clock, sql=clock, feeds_feature=True)
+    reading = "select at as event_timestamp from"
+    sql = f"with {name} as (\n{clock}\n)\n{reading} {name}"
+    outer = Model("outer_model", file="outer.sql", source=f"{reading} x", sql=sql, is_feature=True)
     found = lint([inner, outer], "duckdb").findings
     assert [(one.file, one.code) for one in found] == [("inner.sql", "FS001")]
 
