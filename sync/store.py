@@ -18,6 +18,7 @@ from sync.registry.views import FeatureView
 if TYPE_CHECKING:
     import redis
 
+    from sync.changes.plan import Plan
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
     from sync.offline.historical import HistoricalFeatures
@@ -116,6 +117,26 @@ class FeatureStore:
             self.project, target, self.redis_url, client, instant, as_of is not None, full_refresh, progress
         )
         yield from sync.views(views)
+
+    def plan(self, state: "str | Path | None" = None, *, save: bool = False) -> "Plan":
+        """What changes between `state` (default: the one saved last) and the project as it stands.
+
+        `state`: a file that `save` wrote, or the folder that holds it. `save`: the next plan compares with
+        the project as it stands now; where none was saved yet, everything is new. Takes dbt's start-up.
+        """
+        from sync.changes.plan import make_plan
+        from sync.changes.state import FILE, read_state, state_of, write_state
+        from sync.registry.compiled import compile_project
+
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        last = self.project.target_path / "fsync" / FILE
+        first = save and state is None and not last.exists()
+        old = None if first else read_state(Path(state).expanduser() if state else last)
+        new = state_of(compile_project(self.project, target, self._profile), self.project.directory)
+        plan = make_plan(old, new)
+        if save:
+            write_state(new, last)
+        return plan
 
     def get_historical_features(
         self,

@@ -7,6 +7,7 @@ from sync.cli.get import get
 from sync.cli.historical import historical
 from sync.cli.lint import lint
 from sync.cli.online import online
+from sync.cli.plan import plan
 from sync.cli.redis import redis_app
 from sync.cli.serve import serve
 from sync.cli.token import token_app
@@ -29,6 +30,7 @@ app.command()(historical)
 app.command()(serve)
 app.command()(views)
 app.command()(lint)
+app.command()(plan)
 app.add_typer(redis_app, name="redis")
 app.add_typer(token_app, name="token")
 

@@ -35,10 +35,16 @@ class SourceTable(Node):
     """A source; its `config` says nothing of how it is made."""
 
 
+class CompiledExposure(msgspec.Struct):
+    name: str
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+
+
 class CompiledManifest(msgspec.Struct):
     metadata: Metadata
     nodes: dict[str, CompiledNode]
     sources: dict[str, SourceTable] = {}
+    exposures: dict[str, CompiledExposure] = {}
 
 
 class CompiledProject(NamedTuple):

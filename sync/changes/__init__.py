@@ -1,0 +1,1 @@
+"""What changed: fingerprints of features, plans between two states of a project, diffs between two tables."""
