@@ -8,9 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import now, parse_instant
-from sync.project import open_project, read_target
+from sync.project import Target, open_project, read_target
 from sync.registry.durations import parse_duration
 from sync.registry.registry import FeatureService, Registry, load_registry
 from sync.registry.views import FeatureView
@@ -18,6 +20,7 @@ from sync.registry.views import FeatureView
 if TYPE_CHECKING:
     import redis
 
+    from sync.changes.diff import Diff
     from sync.changes.plan import Plan
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
@@ -137,6 +140,45 @@ class FeatureStore:
         if save:
             write_state(new, last)
         return plan
+
+    def diff(
+        self,
+        before: str,
+        after: str | None = None,
+        *,
+        against: "str | Path | None" = None,
+        tolerance: float = 0.0,
+        examples: int = 5,
+    ) -> "Diff":
+        """Two versions of a view, or (`against` a DuckDB file or another target) two builds of one.
+
+        `against` is the build before, the project's target the one after.
+        """
+        from sync.changes.diff import Side, diff_views
+        from sync.registry.references import parse_view
+        from sync.warehouse.open import open_warehouse
+        from sync.warehouse.other import other_build
+
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        view = self.registry.view(parse_view(before))
+        with open_warehouse(self.project, target) as warehouse:
+            if against is not None:
+                other = self._other_target(against)
+                relation = other_build(warehouse, view.relation, other)
+                sides = [Side(f"{view.reference} in {against}", replace(view, relation=relation))]
+                sides.append(Side(f"{view.reference} in {target.name}", view))
+            else:
+                newer = self.registry.view(parse_view(after or before))
+                sides = [Side(view.reference, view), Side(newer.reference, newer)]
+            return diff_views(
+                warehouse, target.settings["type"], *sides, tolerance=tolerance, examples=examples
+            )
+
+    def _other_target(self, against: "str | Path") -> Target:
+        path = Path(against).expanduser()
+        if path.suffix or path.exists():
+            return Target(str(path), {"type": "duckdb", "path": str(path.absolute())}, path)
+        return read_target(self.project, self._profiles_dir, self._profile, str(against))
 
     def get_historical_features(
         self,

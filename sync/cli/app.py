@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from sync.cli.diff import diff
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
 from sync.cli.historical import historical
@@ -31,6 +32,7 @@ app.command()(serve)
 app.command()(views)
 app.command()(lint)
 app.command()(plan)
+app.command()(diff)
 app.add_typer(redis_app, name="redis")
 app.add_typer(token_app, name="token")
 

@@ -66,5 +66,5 @@ class Tables:
     def find(self, relation: Relation) -> Model | None:
         if relation in self._by_relation:
             return self._by_relation[relation]
-        name = relation[-1].removeprefix("__dbt__cte__")
-        return self._by_name.get(name) if len(relation) == 1 else None
+        # A table function has no name at all.
+        return self._by_name.get(relation[0].removeprefix("__dbt__cte__")) if len(relation) == 1 else None

@@ -16,7 +16,10 @@ from sync.errors import FsyncError
 from sync.project import Project, Target
 from sync.registry.manifest import Metadata, Node, decode_manifest
 
-OPTIONS = ["--full-refresh", "--no-introspect", "--no-populate-cache"]
+# Without a warehouse to ask.
+OFFLINE = ["--no-introspect", "--no-populate-cache"]
+# What a DuckDB target's names are made of; the rest of its settings stays where it is.
+NAMING = ("type", "schema", "database", "external_root")
 
 
 class DependsOn(msgspec.Struct):
@@ -74,18 +77,22 @@ class CompiledProject(NamedTuple):
 
 
 def compile_project(project: Project, target: Target, profile: str | None = None) -> CompiledProject:
-    """Takes dbt's start-up time, some seconds, and opens no warehouse.
+    """Takes dbt's start-up time, some seconds, and leaves the warehouse alone.
 
     Raises FsyncError, with dbt's own words, when the project does not compile.
     """
     directory = project.target_path / "fsync" / "compiled" / target.name
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()"]
     command += ["--quiet", "--no-use-colors", "--log-path", str(directory / "logs")]
-    command += ["compile", *OPTIONS, "--select", "resource_type:model", "resource_type:snapshot"]
+    command += ["compile", "--full-refresh", "--select", "resource_type:model", "resource_type:snapshot"]
     command += ["--target", target.name, "--target-path", str(directory)]
-    command += ["--project-dir", str(project.directory), "--profiles-dir", str(target.source.parent)]
-    if profile:
-        command += ["--profile", profile]
+    command += ["--project-dir", str(project.directory)]
+    if target.settings["type"] == "duckdb":
+        # dbt's own is_incremental() wants a connection: to an empty file of that name, which no one locks.
+        command += ["--profile", "fsync", "--profiles-dir", str(_empty_warehouse(target, directory))]
+    else:
+        command += [*OFFLINE, "--profiles-dir", str(target.source.parent)]
+        command += ["--profile", profile] if profile else []
     settings = os.environ | {"DBT_SEND_ANONYMOUS_USAGE_STATS": "false"}
     run = subprocess.run(
         command, cwd=project.directory, env=settings, capture_output=True, text=True, check=False
@@ -98,3 +105,18 @@ def compile_project(project: Project, target: Target, profile: str | None = None
     path = directory / "manifest.json"
     manifest = decode_manifest(path, CompiledManifest)
     return CompiledProject(manifest.metadata.adapter_type or target.settings["type"], manifest, path)
+
+
+def _empty_warehouse(target: Target, directory: Path) -> Path:
+    """The folder of a profiles.yml whose DuckDB file has the target's names and nothing in it."""
+    import yaml
+
+    directory.mkdir(parents=True, exist_ok=True)
+    stem = Path(str(target.settings.get("path", ":memory:"))).stem
+    path = directory / f"{stem.replace(':memory:', 'memory')}.duckdb"
+    path.unlink(missing_ok=True)
+    settings = {name: target.settings[name] for name in NAMING if name in target.settings}
+    output = settings | {"path": str(path)}
+    profiles = {"fsync": {"target": target.name, "outputs": {target.name: output}}}
+    (directory / "profiles.yml").write_text(yaml.safe_dump(profiles), encoding="utf-8")
+    return directory

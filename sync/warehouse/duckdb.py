@@ -57,6 +57,15 @@ class DuckDBWarehouse:
             described = self._connection.execute(f"describe {sql}").fetchall()
         return [(name, data_type) for name, data_type, *_ in described]
 
+    def attach(self, path: Path) -> str:
+        """Another DuckDB file, to read; the name by which SQL knows it."""
+        name = "fsync_other"
+        if not path.exists():
+            raise FsyncError(f"there is no DuckDB file at {path}")
+        with _failures():
+            self._connection.execute(f"attach {_text(str(path))} as {name} (read_only)")
+        return name
+
     @contextmanager
     def numbered(self, rows: "str | Path | Table", number: str, types: Mapping[str, str]) -> Iterator[str]:
         if isinstance(rows, Path):
