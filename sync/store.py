@@ -48,10 +48,20 @@ class FeatureStore:
         profile: str | None = None,
         profiles_dir: "str | Path | None" = None,
         redis_url: str | None = None,
+        maximum_bytes_billed: str | None = None,
     ) -> None:
         self.project = open_project(project_dir)
         self._target, self._profile, self._profiles_dir = target, profile, profiles_dir
+        self._maximum_bytes_billed = maximum_bytes_billed
         self._redis_url = redis_url or os.environ.get("FSYNC_REDIS_URL") or None
+
+    @cached_property
+    def target(self) -> Target:
+        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        if self._maximum_bytes_billed is None:
+            return target
+        limit = {"maximum_bytes_billed": self._maximum_bytes_billed}
+        return target._replace(settings=target.settings | limit)
 
     @cached_property
     def registry(self) -> Registry:
@@ -107,7 +117,7 @@ class FeatureStore:
         views = [view for view in registry.select(tuple(select)) if view.online]
         if select and not views:
             raise FsyncError(f"{', '.join(select)} is kept out of Redis by `online: false`")
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         from sync.online.connect import redis_failures
         from sync.online.synchronize import Sync
         from sync.online.write import write_services
@@ -131,7 +141,7 @@ class FeatureStore:
         from sync.changes.state import FILE, read_state, state_of, write_state
         from sync.registry.compiled import compile_project
 
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         last = self.project.target_path / "fsync" / FILE
         first = save and state is None and not last.exists()
         old = None if first else read_state(Path(state).expanduser() if state else last)
@@ -159,7 +169,7 @@ class FeatureStore:
         from sync.warehouse.open import open_warehouse
         from sync.warehouse.other import other_build
 
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         view = self.registry.view(parse_view(before))
         with open_warehouse(self.project, target) as warehouse:
             if against is not None:
@@ -202,7 +212,7 @@ class FeatureStore:
 
         known = None if as_known_at is None else parse_instant(as_known_at, where="as_known_at")
         options = Options(timestamp, hindsight, known, ages, full_names, defaults)
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         return HistoricalFeatures(
             self.project, target, self._current_registry(), entity_df, features, options
         )
@@ -212,7 +222,7 @@ class FeatureStore:
         from sync.lint.project import lint_project
         from sync.registry.compiled import compile_project
 
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         return lint_project(self.project, compile_project(self.project, target, self._profile), tuple(select))
 
     def time_travel(self, view: str, *, instants: int = 3, seed: int = 0) -> "TimeTravel":
@@ -223,7 +233,7 @@ class FeatureStore:
         from sync.lint.time_travel import time_travel
         from sync.registry.compiled import compile_project
 
-        target = read_target(self.project, self._profiles_dir, self._profile, self._target)
+        target = self.target
         compiled = compile_project(self.project, target, self._profile)
         return time_travel(self.project, target, compiled, view, instants, seed)
 

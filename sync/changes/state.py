@@ -7,7 +7,7 @@ import msgspec
 
 from sync.changes.fingerprint import project_fingerprints
 from sync.changes.lineage import Fingerprints, fingerprint
-from sync.errors import FsyncError
+from sync.errors import FsyncError, did_you_mean
 from sync.registry.compiled import CompiledNode, CompiledProject
 from sync.registry.references import parse_feature
 from sync.registry.registry import Registry, load_registry
@@ -94,14 +94,22 @@ def read_state(path: Path) -> State:
 
 
 def _view(view: FeatureView, found: Fingerprints) -> ViewState:
+    def column(name: str) -> str:
+        if name.lower() not in found.columns:
+            raise FsyncError(
+                f"{view.reference}: the YAML lists {name}, which the model does not select"
+                f"{did_you_mean(name, found.columns)}"
+            )
+        return found.columns[name.lower()]
+
     times = [view.event_timestamp, *([view.created_timestamp] if view.created_timestamp else [])]
-    keys = [found.columns[name.lower()] for name in [*(key.name for key in view.join_keys), *times]]
+    keys = [column(name) for name in [*(key.name for key in view.join_keys), *times]]
     return ViewState(
         model=view.model,
         join_keys=[(key.name, key.type) for key in view.join_keys],
         rows=fingerprint(found.rows, *keys),
         features={
-            feature.name: FeatureState(feature.type, found.columns[feature.name.lower()], feature.default)
+            feature.name: FeatureState(feature.type, column(feature.name), feature.default)
             for feature in view.features
         },
         ttl=view.ttl,

@@ -1,10 +1,22 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sync.cli.failures import note
-from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
+from sync.cli.options import (
+    Json,
+    MaximumBytesBilled,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    Target,
+    open_store,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from sync.offline.historical import HistoricalFeatures
 
 
 def historical(
@@ -14,7 +26,9 @@ def historical(
             metavar="FILE|MODEL|SQL", help="Keys and a timestamp: .parquet, .csv, a dbt model or a SELECT."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Parquet file to write.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="FILE", help="Parquet file to write.")
+    ] = None,
     service: Annotated[
         str | None, typer.Option(metavar="NAME", help="A feature service: all its features.")
     ] = None,
@@ -41,6 +55,10 @@ def historical(
     full_names: Annotated[bool, typer.Option("--full-names", help="Call columns view__feature.")] = False,
     defaults: Annotated[bool, typer.Option(help="Declared defaults where there is no row, or NULL.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything; say what BigQuery would read, and its price.")
+    ] = False,
+    maximum_bytes_billed: MaximumBytesBilled = None,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     profile: Profile = None,
@@ -55,9 +73,12 @@ def historical(
     from sync.offline.parquet import check_output
 
     started = monotonic()
-    check_output(out.expanduser(), force)
+    if out is not None:
+        check_output(out.expanduser(), force)
+    elif not dry_run:
+        raise typer.BadParameter("give a Parquet file to write", param_hint="--out")
     references = [part.strip() for text in features or [] for part in text.split(",") if part.strip()]
-    store = open_store(project_dir, profiles_dir, profile, target)
+    store = open_store(project_dir, profiles_dir, profile, target, maximum_bytes_billed=maximum_bytes_billed)
     result = store.get_historical_features(
         spine,
         service or references,
@@ -68,6 +89,9 @@ def historical(
         full_names=full_names,
         defaults=defaults,
     )
+    if dry_run or out is None:
+        _tell_cost(result, json)
+        return
     rows = result.write_parquet(out, force=force)
     seconds = monotonic() - started
     for warning in result.warnings:
@@ -78,3 +102,16 @@ def historical(
     count = "1 row" if rows == 1 else f"{rows:,} rows"
     columns = "1 column" if len(result.columns) == 1 else f"{len(result.columns)} columns"
     typer.echo(f"{out}: {count}, {columns} added, {seconds:.2f} s")
+
+
+def _tell_cost(result: "HistoricalFeatures", json: bool) -> None:
+    from sync.warehouse.cost import estimate
+
+    scanned = result.scanned()
+    cost = None if scanned is None else estimate(scanned)
+    if json:
+        print_json({"columns": result.columns, "estimate": None if cost is None else cost._asdict()})
+        return
+    price = "nothing is billed here" if cost is None else f"would read {cost}"
+    columns = "1 column" if len(result.columns) == 1 else f"{len(result.columns)} columns"
+    typer.echo(f"{columns} would be added; {price}")

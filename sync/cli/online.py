@@ -3,7 +3,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sync.cli.failures import fail, note
-from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, RedisUrl, Target, open_store, print_json
+from sync.cli.options import (
+    Json,
+    MaximumBytesBilled,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    RedisUrl,
+    Target,
+    open_store,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from sync.online.synchronize import SyncResult
@@ -18,12 +28,13 @@ def online(
         bool, typer.Option("--full-refresh", help="Write every row, also over rows in Redis that are newer.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be written; touch nothing.")
+        bool, typer.Option("--dry-run", help="Say what would be written, or on BigQuery read, and its price.")
     ] = False,
     as_of: Annotated[
         str | None,
         typer.Option(metavar="TIMESTAMP", help="Sync what was known at this instant (UTC); default now."),
     ] = None,
+    maximum_bytes_billed: MaximumBytesBilled = None,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     profile: Profile = None,
@@ -32,7 +43,7 @@ def online(
     json: Json = False,
 ) -> None:
     """Put each feature view's newest rows into Redis."""
-    store = open_store(project_dir, profiles_dir, profile, target, redis_url)
+    store = open_store(project_dir, profiles_dir, profile, target, redis_url, maximum_bytes_billed)
 
     from sync.cli.progress import progress_bar
 
@@ -57,6 +68,8 @@ def online(
 
 
 def _summary(result: "SyncResult") -> str:
+    if result.estimate:
+        return f"{result.view}: would read {result.estimate}"
     if result.dry_run:
         return f"{result.view}: would write {_count(result.rows)}"
     parts = [_count(result.rows), f"{result.removed:,} removed"]

@@ -29,6 +29,12 @@ RedisUrl = Annotated[
         envvar="FSYNC_REDIS_URL", help="Redis to use; without one, fsync starts its own under target/."
     ),
 ]
+MaximumBytesBilled = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE", help="BigQuery refuses a query that would read more: 10GB; default the target's."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 
@@ -38,11 +44,17 @@ def open_store(
     profile: str | None = None,
     target: str | None = None,
     redis_url: str | None = None,
+    maximum_bytes_billed: str | None = None,
 ) -> "FeatureStore":
     from sync.store import FeatureStore
 
     return FeatureStore(
-        project_dir, profiles_dir=profiles_dir, profile=profile, target=target, redis_url=redis_url
+        project_dir,
+        profiles_dir=profiles_dir,
+        profile=profile,
+        target=target,
+        redis_url=redis_url,
+        maximum_bytes_billed=maximum_bytes_billed,
     )
 
 

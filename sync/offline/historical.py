@@ -121,6 +121,11 @@ class HistoricalFeatures:
         text = self._compiler.call("fsync", "_definition", self._manifest["nodes"][view.model])
         return sha256(text.encode()).hexdigest()
 
+    def scanned(self) -> int | None:
+        """Bytes that computing it would be billed for; None where none are billed."""
+        with self._query() as (warehouse, sql):
+            return warehouse.scanned(sql)
+
     def to_arrow(self) -> pyarrow.Table:
         return self._table
 

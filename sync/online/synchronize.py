@@ -14,13 +14,17 @@ from sync.online.write import write_view
 from sync.project import Project, Target
 from sync.registry.durations import format_duration
 from sync.registry.views import FeatureView
+from sync.warehouse.cost import Estimate, estimate
 from sync.warehouse.latest import Counts, latest_query
 from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import WarehouseUnavailable
 
 
 class SyncResult(NamedTuple):
-    """`kept`: rows that are newer in Redis. `incomplete`: rows without a key or event timestamp, left out."""
+    """`kept`: rows that are newer in Redis. `incomplete`: rows without a key or event timestamp, left out.
+
+    `estimate`: of a dry run where queries are billed, which then runs none.
+    """
 
     view: str
     rows: int = 0
@@ -29,6 +33,7 @@ class SyncResult(NamedTuple):
     incomplete: int = 0
     seconds: float = 0.0
     dry_run: bool = False
+    estimate: Estimate | None = None
     warning: str | None = None
     error: str | None = None
 
@@ -71,6 +76,10 @@ class Sync(NamedTuple):
         progress = self.progress
         with open_warehouse(self.project, self.target) as warehouse:
             query = latest_query(view, warehouse, self.as_of)
+            billed = None if self.client else warehouse.scanned(query.rows)
+            if billed is not None:
+                total = billed + (warehouse.scanned(query.counts) or 0)
+                return SyncResult(view.reference, estimate=estimate(total))
             counts = Counts(*warehouse.row(query.counts))
             with warehouse.arrow(query.rows) as batches:
                 rows = render(view, batches, progress.read if progress else None)

@@ -14,15 +14,17 @@ _UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]
 
 
 class Estimate(NamedTuple):
-    """Of one query, by a dry run; `usd` at the on-demand price."""
+    """Of a query, by a dry run; `usd` at the on-demand price."""
 
-    query: str
     bytes: int
     usd: float
 
+    def __str__(self) -> str:
+        return f"{format_bytes(self.bytes)}, USD {self.usd:.4f}"
 
-def estimate(query: str, scanned: int) -> Estimate:
-    return Estimate(query, scanned, float(price_per_tib() * scanned / 2**40))
+
+def estimate(scanned: int) -> Estimate:
+    return Estimate(scanned, float(price_per_tib() * scanned / 2**40))
 
 
 def price_per_tib() -> Decimal:

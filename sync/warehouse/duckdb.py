@@ -47,6 +47,9 @@ class DuckDBWarehouse:
             row: tuple[Any, ...] = self._connection.execute(sql).fetchall()[0]
         return row
 
+    def scanned(self, _sql: str) -> None:
+        return None
+
     @contextmanager
     def arrow(self, sql: str) -> Iterator[RecordBatchReader]:
         with _failures():

@@ -29,6 +29,9 @@ class Warehouse(Protocol):
 
     def row(self, sql: str) -> tuple[Any, ...]: ...
 
+    def scanned(self, sql: str) -> int | None:
+        """Bytes that a query would be billed for, without running it; None where none are billed."""
+
     def arrow(self, sql: str) -> AbstractContextManager["RecordBatchReader"]: ...
 
     def schema(self, sql: str) -> "list[tuple[str, str]]":

@@ -26,7 +26,7 @@ SAME = {
     "comment": ("select\n    b.player_id,", "select -- who\n    b.player_id, /* hm */"),
     "case": ("sum(b.amount)", "SUM(B.AMOUNT)"),
     "layout": ("count(*) as purchases,\n    upper", "count(*) as purchases, upper"),
-    "table alias": ("from bought as b\n", "from bought as b\n"),
+    "name of a CTE": ("bought", "purchases_of_players"),
     "cast": ("cast(date_trunc('day', b.at) as timestamp)", "date_trunc('day', b.at)::timestamp"),
     "order of conditions": ("kind = 'buy' and amount > 0", "amount > 0 and kind = 'buy'"),
     "parentheses": ("kind = 'buy' and amount > 0", "(kind = 'buy') and (amount > 0)"),
@@ -37,7 +37,6 @@ SAME = {
         "count(*) as purchases, sum(b.amount) as revenue",
     ),
     "unused column of a CTE": ("select player_id, at, amount", "select player_id, at, amount, kind"),
-    "order by": ("group by b.player_id,", "group by b.player_id,"),
 }
 # The edit, and whether the rows change too.
 OTHER = {

@@ -113,6 +113,17 @@ def test_wrong_options(shared: Arcade, tmp_path: Path) -> None:
         assert shared.fsync("historical", "--spine", GOOD, "-o", out, *choice).exit_code == 2
 
 
+def test_a_dry_run_checks_and_writes_nothing(shared: Arcade) -> None:
+    asked = ["historical", "--spine", GOOD, "--features", FEATURE]
+    told = shared.fsync(*asked, "--dry-run")
+    assert told.exit_code == 0
+    assert told.stdout == "1 column would be added; nothing is billed here\n"
+    assert "has no feature 'nothing'" in shared.fails(
+        *asked[:3], "--features", "player_activity:nothing", "--dry-run"
+    )
+    assert shared.fsync(*asked).exit_code == 2
+
+
 def test_a_wrong_output(shared: Arcade, tmp_path: Path) -> None:
     asked = ["historical", "--spine", GOOD, "--features", FEATURE, "-o"]
     taken = tmp_path / "set.parquet"

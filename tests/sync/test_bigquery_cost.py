@@ -93,13 +93,13 @@ def test_a_size_that_is_none(text: str) -> None:
 
 
 def test_the_price_is_a_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert estimate("rows", 2**40).usd == 6.25
+    assert estimate(2**40).usd == 6.25
     monkeypatch.setenv("FSYNC_BIGQUERY_PRICE_PER_TIB", "5")
-    assert estimate("rows", 2**39).usd == 2.5
+    assert estimate(2**39).usd == 2.5
     for wrong in ("free", "-1", "nan"):
         monkeypatch.setenv("FSYNC_BIGQUERY_PRICE_PER_TIB", wrong)
         with pytest.raises(FsyncError, match="USD per TiB"):
-            estimate("rows", 1)
+            estimate(1)
 
 
 def test_bytes_for_people() -> None:

@@ -59,6 +59,7 @@ def test_online_json(arcade: Arcade) -> None:
         "removed": 0,
         "incomplete": 0,
         "dry_run": False,
+        "estimate": None,
         "warning": None,
         "error": None,
     }
