@@ -62,8 +62,14 @@ def feast(scratch: Path) -> tuple[int, float]:
 
 
 def ours(scratch: Path, hindsight: bool) -> tuple[int, float]:
-    from sync import FeatureStore
+    # Imports are in the figure of the process, on both sides, and not in that of the call.
+    import duckdb
+    import pyarrow
 
+    from sync import FeatureStore
+    from sync.offline import historical
+
+    del duckdb, pyarrow, historical
     store = FeatureStore(scratch / "project")
     spine = scratch / "spine.parquet"
     start = time.perf_counter()
@@ -110,9 +116,8 @@ def main() -> None:
     if not options.feast.exists():
         parser.error(f"no {options.feast}; make it as the first line above says, or name it with --feast")
     prepare(scratch, options.skew, options.rows, options.spine, options.players)
-    print(
-        f"{options.skew}: {options.rows:,} x {options.spine:,}\n{'':18}{'call, s':>9}{'process, s':>12}{'peak GB':>9}"
-    )
+    print(f"{options.skew}: {options.rows:,} x {options.spine:,}")
+    print(f"{'':18}{'call, s':>9}{'process, s':>12}{'peak GB':>9}")
     settings = os.environ | {"FEAST_USAGE": "False", "IS_TEST": "True"}
     for name in ("feast", "fsync, hindsight", "fsync, as known"):
         python = str(options.feast) if name == "feast" else sys.executable
