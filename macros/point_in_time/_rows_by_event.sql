@@ -1,19 +1,13 @@
 {#-
   The parts of the point-in-time join that DuckDB runs. `_order` is a 128-bit number, one instant in microseconds * 2^64 plus
-  another: by the event timestamp, then created, for rows that count from their event on.
+  another, which settles ties.
 -#}
+
+{#- Rows that count from their event on: by the event timestamp, then created. -#}
 {% macro _rows_by_event(join, in_time_only, known_until) -%}
     {%- set event = fsync._event_micros(join.view) -%}
     {%- set created = fsync._created_micros(join.view) -%}
-select
-    {%- for key in join.view['keys'] %}
-    {{ key }},
-    {%- endfor %}
-    rowid as _row,
-    {{ event }} as _event,
-    {{ event }}::hugeint * 18446744073709551616 + {{ created }} as _order
-from {{ fsync._fetched_from(join) }}
-{{ fsync._usable(join.view, known_until) }}
+    {{ fsync._rows_in_order(join, event, created, known_until) }}
     {%- if in_time_only %}
     and {{ created }} <= {{ event }}
     {%- endif %}
@@ -26,21 +20,25 @@ from {{ fsync._fetched_from(join) }}
 {% macro _late_rows(join, known_until) -%}
     {%- set event = fsync._event_micros(join.view) -%}
     {%- set created = fsync._created_micros(join.view) -%}
-select
-    {%- for key in join.view['keys'] %}
-    {{ key }},
-    {%- endfor %}
-    rowid as _row,
-    {{ event }} as _event,
-    {{ created }}::hugeint * 18446744073709551616 + {{ event }} as _order
-from {{ fsync._fetched_from(join) }}
-{{ fsync._usable(join.view, known_until) }}
+    {{ fsync._rows_in_order(join, created, event, known_until) }}
     and {{ created }} > {{ event }}
 qualify _event = max(_event) over (
     partition by {{ join.view['keys'] | join(', ') }}
     order by _order
     rows between unbounded preceding and current row
 )
+{%- endmacro %}
+
+{% macro _rows_in_order(join, by, then, known_until) -%}
+select
+    {%- for key in join.view['keys'] %}
+    {{ key }},
+    {%- endfor %}
+    rowid as _row,
+    {{ fsync._event_micros(join.view) }} as _event,
+    {{ by }}::hugeint * 18446744073709551616 + {{ then }} as _order
+from {{ fsync._fetched_from(join) }}
+{{ fsync._usable(join.view, known_until) }}
 {%- endmacro %}
 
 {% macro _asof(join, spine, rows) -%}

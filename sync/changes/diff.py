@@ -101,6 +101,7 @@ class _Comparison:
         for side in self._sides:
             view_columns(side.view, warehouse)
         self._keys = [warehouse.quote(name) for name, _ in keys[0]]
+        self._ids = [*(f"k{n}" for n in range(len(self._keys))), "e", "c"]
         names = [{feature.name: feature for feature in side.view.features} for side in self._sides]
         self._features = {name: names[1][name] for name in names[0] if name in names[1]}
         self._gone = [name for name in names[0] if name not in names[1]]
@@ -150,9 +151,8 @@ from joined""")
         )
 
     def _joined(self) -> str:
-        ids = [*(f"k{n}" for n in range(len(self._keys))), "e", "c"]
         columns = ", ".join(
-            [f"coalesce(a.{name}, b.{name}) as {name}" for name in ids]
+            [f"coalesce(a.{name}, b.{name}) as {name}" for name in self._ids]
             + ["a.found as a_found", "b.found as b_found"]
             + [f"a.f{n} as a{n}, b.f{n} as b{n}" for n in range(len(self._features))]
         )
@@ -160,7 +160,7 @@ from joined""")
 b as ({self._rows(self._sides[1])}),
 joined as (
     select {columns}
-    from a full outer join b on {" and ".join(f"a.{name} = b.{name}" for name in ids)}
+    from a full outer join b on {" and ".join(f"a.{name} = b.{name}" for name in self._ids)}
 )"""
 
     def _differs(self, name: str, number: int) -> str:
@@ -171,7 +171,7 @@ joined as (
         return f"{before} is distinct from {after}"
 
     def _refuse_duplicates(self, side: Side) -> None:
-        ids = ", ".join([*(f"k{n}" for n in range(len(self._keys))), "e", "c"])
+        ids = ", ".join(self._ids)
         known = " and ".join(f"k{n} is not null" for n in range(len(self._keys)))
         (count,) = self._warehouse.row(f"""
 with a as ({self._rows(side)})
@@ -231,16 +231,16 @@ left join (
             "case when a_found is null then 'added' when b_found is null then 'removed' "
             f"when {any_changed} then 'modified' end"
         )
-        ids = ", ".join([*(f"k{n}" for n in range(len(self._keys))), "e"])
+        ids = ", ".join(self._ids)
         with self._warehouse.arrow(f"""
 {self._joined()},
 told as (select *, {kinds} as kind from joined),
 numbered as (
-    select *, row_number() over (partition by kind order by {ids}, c) as example
+    select *, row_number() over (partition by kind order by {ids}) as example
     from told
     where kind is not null
 )
-select * from numbered where example <= {count} order by kind, {ids}, c""") as reader:
+select * from numbered where example <= {count} order by kind, {ids}""") as reader:
             for batch in reader:
                 for row in batch.to_pylist():
                     values = {

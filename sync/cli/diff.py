@@ -1,16 +1,18 @@
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
+from sync.cli.options import (
+    Json,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    ReportFormat,
+    Target,
+    open_store,
+    print_json,
+)
 from sync.cli.table import table
-
-
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-    markdown = "markdown"
 
 
 def diff(
@@ -30,7 +32,9 @@ def diff(
     ] = 0.0,
     examples: Annotated[int, typer.Option(min=0, help="How many rows of each kind to show.")] = 5,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if they differ.")] = False,
-    format: Annotated[Format, typer.Option("--format", help="markdown: for a pull request.")] = Format.text,
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="markdown: for a pull request.")
+    ] = ReportFormat.text,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
     profile: Profile = None,
@@ -52,9 +56,9 @@ def diff(
         summary,
     )
 
-    if json or format is Format.json:
+    if json or format is ReportFormat.json:
         print_json(as_json(found))
-    elif format is Format.markdown:
+    elif format is ReportFormat.markdown:
         typer.echo(as_markdown(found))
     else:
         typer.echo(summary(found))

@@ -1,18 +1,20 @@
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from sync.cli.failures import fail
-from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
+from sync.cli.options import (
+    Json,
+    Profile,
+    ProfilesDir,
+    ProjectDir,
+    ReportFormat,
+    Target,
+    open_store,
+    print_json,
+)
 from sync.errors import FsyncError
-
-
-class Format(StrEnum):
-    text = "text"
-    json = "json"
-    markdown = "markdown"
 
 
 def plan(
@@ -29,7 +31,9 @@ def plan(
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 also if values of an existing feature will move.")
     ] = False,
-    format: Annotated[Format, typer.Option("--format", help="markdown: for a pull request.")] = Format.text,
+    format: Annotated[
+        ReportFormat, typer.Option("--format", help="markdown: for a pull request.")
+    ] = ReportFormat.text,
     json: Json = False,
     project_dir: ProjectDir = None,
     profiles_dir: ProfilesDir = None,
@@ -45,9 +49,9 @@ def plan(
         raise typer.Exit(2) from None
     from sync.changes.plan_report import as_json, as_markdown, as_text
 
-    if json or format is Format.json:
+    if json or format is ReportFormat.json:
         print_json(as_json(found))
     else:
-        typer.echo(as_text(found) if format is Format.text else as_markdown(found))
+        typer.echo(as_text(found) if format is ReportFormat.text else as_markdown(found))
     if found.breaking or (strict and found.moves_values):
         raise typer.Exit(1)

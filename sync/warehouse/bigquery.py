@@ -68,19 +68,17 @@ class BigQueryWarehouse:
                 yield pyarrow.RecordBatchReader.from_batches(first.schema, _chain(first, batches))
 
     def schema(self, sql: str) -> list[tuple[str, str]]:
-        from google.cloud.bigquery import QueryJobConfig
-
-        with _failures():
-            job = self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
-            return [(field.name, field.field_type) for field in job.schema or []]
+        return [(field.name, field.field_type) for field in self._dry_run(sql).schema or []]
 
     def scanned(self, sql: str) -> int:
         """Bytes that a query would read, by a dry run, which costs nothing."""
+        return int(self._dry_run(sql).total_bytes_processed or 0)
+
+    def _dry_run(self, sql: str) -> Any:
         from google.cloud.bigquery import QueryJobConfig
 
         with _failures():
-            job = self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
-            return int(job.total_bytes_processed or 0)
+            return self._client.query(sql, job_config=QueryJobConfig(dry_run=True, use_query_cache=False))
 
     @contextmanager
     def numbered(self, rows: "str | Path | Table", number: str, types: Mapping[str, str]) -> Iterator[str]:
