@@ -18,8 +18,6 @@ from sync.registry.registry import FeatureService, Registry, load_registry
 from sync.registry.views import FeatureView
 
 if TYPE_CHECKING:
-    import redis
-
     from sync.changes.diff import Diff
     from sync.changes.plan import Plan
     from sync.lint.finding import Report
@@ -87,16 +85,12 @@ class FeatureStore:
     def services(self) -> list[FeatureService]:
         return list(self.registry.services.values())
 
-    def sync(
-        self,
-        select: Sequence[str] = (),
-        *,
-        full_refresh: bool = False,
-        dry_run: bool = False,
-        as_of: "str | datetime | None" = None,
-    ) -> "list[SyncResult]":
-        """Put each view's newest rows into Redis. Raises SyncError at the end if any view failed."""
-        results = list(self.sync_each(select, full_refresh=full_refresh, dry_run=dry_run, as_of=as_of))
+    def sync(self, select: Sequence[str] = (), **options: Any) -> "list[SyncResult]":
+        """Put each view's newest rows into Redis. Raises SyncError at the end if any view failed.
+
+        Options: those of `sync_each`.
+        """
+        results = list(self.sync_each(select, **options))
         failed = [result for result in results if result.error]
         if failed:
             raise SyncError("; ".join(str(result.error) for result in failed), results)
@@ -109,27 +103,40 @@ class FeatureStore:
         full_refresh: bool = False,
         dry_run: bool = False,
         as_of: "str | datetime | None" = None,
+        since: "str | datetime | None" = None,
+        max_speed: bool = False,
+        wait: str | None = None,
+        retries: int | None = None,
         progress: "Progress | None" = None,
     ) -> "Iterator[SyncResult]":
-        """The same, view by view; a view that fails is a result with `error`, and the next one follows."""
-        instant = parse_instant(as_of)
+        """The same, view by view; a view that fails is a result with `error`, and the next one follows.
+
+        `since`: send what was created since this instant again. `max_speed`: readers wait for the load.
+        `wait`: how long for another sync of a view, such as 5m. `retries`: of a view when Redis goes away.
+        """
+        from sync.online.connect import redis_failures
+        from sync.online.pipe import MAXIMUM, THROTTLED
+        from sync.online.synchronize import RETRY_SECONDS, Options, Sync
+        from sync.online.write import write_services
+
+        options = Options(
+            as_of=None if as_of is None else parse_instant(as_of),
+            full_refresh=full_refresh,
+            since=None if since is None else parse_instant(since, where="since"),
+            speed=MAXIMUM if max_speed else THROTTLED,
+            wait=0.0 if wait is None else parse_duration(wait, where="wait") / 1e6,
+            retries=len(RETRY_SECONDS) if retries is None else retries,
+        )
         registry = self._current_registry()
         views = [view for view in registry.select(tuple(select)) if view.online]
         if select and not views:
             raise FsyncError(f"{', '.join(select)} is kept out of Redis by `online: false`")
         target = self.target
-        from sync.online.connect import redis_failures
-        from sync.online.synchronize import Sync
-        from sync.online.write import write_services
-
         client = None if dry_run else self._client
         if client is not None:
             with redis_failures(self.redis_url):
                 write_services(client, self.project.name, registry.services)
-        sync = Sync(
-            self.project, target, self.redis_url, client, instant, as_of is not None, full_refresh, progress
-        )
-        yield from sync.views(views)
+        yield from Sync(self.project, target, self.redis_url, client, options, progress).views(views)
 
     def plan(self, state: "str | Path | None" = None, *, save: bool = False) -> "Plan":
         """What changes between `state` (default: the one saved last) and the project as it stands.
@@ -325,7 +332,7 @@ class FeatureStore:
             yield TokenStore(client, self.project.name)
 
     @cached_property
-    def _client(self) -> "redis.Redis":
+    def _client(self) -> Any:
         from sync.online.connect import connect
 
         if self.uses_own_redis:

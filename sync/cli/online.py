@@ -2,9 +2,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sync.cli.failures import fail, note
+from sync.cli.failures import note
 from sync.cli.options import (
     Json,
+    Log,
+    LogFormat,
     MaximumBytesBilled,
     Profile,
     ProfilesDir,
@@ -27,6 +29,16 @@ def online(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Write every row, also over rows in Redis that are newer.")
     ] = False,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIMESTAMP", help="Send again what was created since this instant (UTC)."),
+    ] = None,
+    max_speed: Annotated[
+        bool, typer.Option("--max-speed", help="Load as fast as Redis can; its readers wait meanwhile.")
+    ] = False,
+    wait: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Wait so long for another sync of a view: 5m.")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be written, or on BigQuery read, and its price.")
     ] = False,
@@ -41,24 +53,29 @@ def online(
     target: Target = None,
     redis_url: RedisUrl = None,
     json: Json = False,
+    log_format: LogFormat = Log.text,
 ) -> None:
     """Put each feature view's newest rows into Redis."""
     store = open_store(project_dir, profiles_dir, profile, target, redis_url, maximum_bytes_billed)
 
-    from sync.cli.progress import progress_bar
+    from sync.cli.progress import reporter
 
     results = []
-    with progress_bar() as progress:
+    with reporter(log_format) as report:
         for result in store.sync_each(
-            select or (), full_refresh=full_refresh, dry_run=dry_run, as_of=as_of, progress=progress
+            select or (),
+            full_refresh=full_refresh,
+            dry_run=dry_run,
+            as_of=as_of,
+            since=since,
+            max_speed=max_speed,
+            wait=wait,
+            progress=report.progress,
         ):
             results.append(result)
-            if not json and (result.rows or not result.error):
+            if not json and (result.rows or result.full or not result.error):
                 typer.echo(_summary(result))
-            if result.warning:
-                note(f"fsync: {result.view}: {result.warning}")
-            if result.error:
-                fail(result.error)
+            report.result(result)
     if not results:
         note("fsync: the project has no feature view to put online")
     if json:
@@ -71,12 +88,15 @@ def _summary(result: "SyncResult") -> str:
     if result.estimate:
         return f"{result.view}: would read {result.estimate}"
     if result.dry_run:
-        return f"{result.view}: would write {_count(result.rows)}"
-    parts = [_count(result.rows), f"{result.removed:,} removed"]
+        return f"{result.view}: {_count(result.rows)} to serve"
+    speed = result.rows / result.seconds if result.seconds else 0
+    parts = [f"{_count(result.rows)} ({result.full})"] if result.full else [f"{result.written:,} changed"]
+    if result.removed:
+        parts.append(f"{result.removed:,} expired")
     if result.kept:
         parts.append(f"{result.kept:,} newer in Redis kept")
-    speed = result.rows / result.seconds if result.seconds else 0
-    parts.append(f"{result.seconds:.2f} s ({speed:,.0f} rows/s)")
+    parts.append(f"{result.entities:,} online")
+    parts.append(f"{result.seconds:.2f} s" + (f" ({speed:,.0f} rows/s)" if result.full else ""))
     return f"{result.view}: {', '.join(parts)}"
 
 

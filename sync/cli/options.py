@@ -39,6 +39,16 @@ MaximumBytesBilled = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
 
 
+class Log(StrEnum):
+    text = "text"
+    json = "json"
+
+
+LogFormat = Annotated[
+    Log, typer.Option("--log-format", help="How stderr tells of progress and failures; json: a line each.")
+]
+
+
 class ReportFormat(StrEnum):
     text = "text"
     json = "json"

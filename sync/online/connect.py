@@ -1,6 +1,9 @@
+"""The only opener of Redis: one server, a Cluster, or the primary that Sentinels know."""
+
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -15,27 +18,90 @@ class RedisUnavailable(FsyncError):
 
 _HINTS = {
     "NOAUTH": "asks for a password; put it into the URL: redis://:password@host:6379/0",
-    "OOM": "is out of memory (maxmemory); nothing was changed: give it more memory or sync fewer views",
+    "OOM": "is out of memory (maxmemory): give it more memory or sync fewer views, then run again",
     "MISCONF": "refuses writes because it cannot save to disk; see its log",
     "READONLY": "is a read-only replica; give the URL of the primary",
-    "NOPERM": "does not permit this user what fsync needs",
+    "NOPERM": "does not permit this user what fsync needs; see `fsync acl`",
     "LOADING": "is still loading its data; try again in a moment",
+    "CLUSTERDOWN": "is a Cluster of which some slots are served by nobody",
+}
+SENTINEL_PORT = 26379
+_SETTINGS: dict[str, Any] = {
+    "socket_connect_timeout": 5,
+    "socket_timeout": 60,
+    "client_name": "fsync",
 }
 
 
-def connect(url: str) -> "redis.Redis":
-    """A client whose answer to PING was seen."""
+def connect(url: str) -> Any:
+    """A client whose answer to PING was seen: redis.Redis, or RedisCluster where the server is of a Cluster.
+
+    `redis://`, `rediss://` (TLS; `?ssl_ca_certs=FILE`), `unix://`, and for Sentinels
+    `redis+sentinel://[user:password@]host[:port][,host…]/<primary's name>[/<db>]`.
+    """
     try:
-        client = redis.Redis.from_url(
-            url, socket_connect_timeout=5, socket_timeout=60, retry=Retry(NoBackoff(), 1), client_name="fsync"
-        )
+        client = _sentinel(url) if url.startswith(("redis+sentinel:", "rediss+sentinel:")) else _single(url)
     except ValueError as error:
         raise RedisUnavailable(
             f"'{redact(url)}' is not a Redis URL ({error}); write redis://host:6379/0"
         ) from None
     with redis_failures(url):
         client.ping()
+        if _mode(client) != "cluster":
+            return client
+        client.close()
+        return redis.RedisCluster.from_url(url, **_SETTINGS)
+
+
+def node_of(client: Any, key: str) -> "redis.Redis":
+    """The server that holds a key: the one there is, or the Cluster's node for its slot."""
+    if not isinstance(client, redis.RedisCluster):
+        server: redis.Redis = client
+        return server
+    cluster: Any = client
+    node: redis.Redis = cluster.get_redis_connection(cluster.get_node_from_key(key))
+    return node
+
+
+def _single(url: str) -> "redis.Redis":
+    return redis.Redis.from_url(url, retry=Retry(NoBackoff(), 1), **_SETTINGS)
+
+
+def _sentinel(url: str) -> "redis.Redis":
+    parts = urlsplit(url)
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    primary, _, database = parts.path.strip("/").partition("/")
+    if not hosts or not primary:
+        raise ValueError("a Sentinel's URL is redis+sentinel://host:26379/<primary's name>/<db>")
+    user, _, password = credentials.partition(":")
+    settings = dict(_SETTINGS)
+    if parts.scheme == "rediss+sentinel":
+        settings["ssl"] = True
+    settings |= {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    addresses = [
+        (host, int(port or SENTINEL_PORT)) for host, _, port in (h.partition(":") for h in hosts.split(","))
+    ]
+    sentinel = redis.Sentinel(addresses, socket_connect_timeout=5, socket_timeout=5)  # type: ignore[no-untyped-call]
+    client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
+        primary,
+        db=int(database or 0),
+        username=unquote(user) or None,
+        password=unquote(password) or None,
+        retry=Retry(NoBackoff(), 1),
+        **settings,
+    )
     return client
+
+
+def _mode(client: "redis.Redis") -> str:
+    """`standalone`, `cluster` or `sentinel`, as HELLO says, which every user may ask."""
+    try:
+        said: Any = client.execute_command("HELLO")  # type: ignore[no-untyped-call]
+    except redis.ResponseError:
+        return "standalone"
+    pairs = said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=False))
+    mode = pairs.get(b"mode", b"standalone")
+    return mode.decode() if isinstance(mode, bytes) else str(mode)
 
 
 @contextmanager
@@ -55,6 +121,14 @@ def redis_failures(url: str) -> Iterator[None]:
         raise RedisUnavailable(
             f"cannot reach {where} ({str(error).rstrip('.')}); check --redis-url or FSYNC_REDIS_URL"
         ) from None
+    except (
+        redis.exceptions.MovedError,
+        redis.exceptions.AskError,
+        redis.exceptions.ClusterDownError,
+    ) as error:
+        raise RedisUnavailable(f"{where} moves its slots ({error})") from None
+    except redis.exceptions.RedisClusterException as error:
+        raise RedisUnavailable(f"cannot reach {where} ({str(error).rstrip('.')})") from None
     except redis.RedisError as error:
         raise _explained(where, str(error)) from None
 
@@ -68,7 +142,7 @@ def _explained(where: str, message: str) -> FsyncError:
 
 def redact(url: str) -> str:
     parts = urlsplit(url)
-    if parts.password is None:
+    credentials, _, hosts = parts.netloc.rpartition("@")
+    if ":" not in credentials:
         return url
-    _, _, host = parts.netloc.rpartition("@")
-    return urlunsplit(parts._replace(netloc=f"{parts.username or ''}:***@{host}"))
+    return urlunsplit(parts._replace(netloc=f"{credentials.partition(':')[0]}:***@{hosts}"))

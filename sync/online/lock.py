@@ -1,7 +1,8 @@
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -12,6 +13,7 @@ from sync.errors import FsyncError
 
 # Long against a stall of this process, short against the wait after a killed one.
 LEASE_SECONDS = 60
+POLL_SECONDS = 0.2
 
 # Only the owner may touch the key: after a stall it may be another's.
 _OWNED = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call({}) end return 0"
@@ -20,44 +22,61 @@ _RELEASE = _OWNED.format("'DEL', KEYS[1]")
 
 
 class ViewLock:
-    def __init__(self, client: "redis.Redis", key: str, owner: str) -> None:
-        self._client, self._key, self.owner = client, key, owner
+    """Of a view, one key for each of its shards; the first decides who has it."""
+
+    def __init__(self, client: Any, keys: Sequence[str], owner: str) -> None:
+        self._client, self._keys, self.owner = client, keys, owner
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True)
         self._thread.start()
 
     def settle(self) -> None:
-        """Stop renewing and take one full lease, so that a transaction may WATCH the key undisturbed."""
+        """Stop renewing and take one full lease, so that a transaction may WATCH the keys undisturbed."""
         self._stop.set()
         self._thread.join()
-        self._client.eval(_RENEW, 1, self._key, self.owner, LEASE_SECONDS * 1000)
+        for key in self._keys:
+            self._renew(key)
 
     def release(self) -> None:
         self._stop.set()
         self._thread.join()
         try:
-            self._client.eval(_RELEASE, 1, self._key, self.owner)
+            for key in reversed(self._keys):
+                self._client.eval(_RELEASE, 1, key, self.owner)
         except (redis.RedisError, OSError):
             # It expires by itself; the failure that brought us here is the one to tell.
             return
 
+    def _renew(self, key: str) -> None:
+        self._client.eval(_RENEW, 1, key, self.owner, LEASE_SECONDS * 1000)
+
     def _renew_until_stopped(self) -> None:
         while not self._stop.wait(LEASE_SECONDS / 4):
             try:
-                self._client.eval(_RENEW, 1, self._key, self.owner, LEASE_SECONDS * 1000)
+                for key in self._keys:
+                    self._renew(key)
             except (redis.RedisError, OSError):
                 continue
 
 
 @contextmanager
-def view_lock(client: "redis.Redis", key: str, view: str) -> Iterator[ViewLock]:
+def view_lock(client: Any, keys: Sequence[str], view: str, wait: float = 0.0) -> Iterator[ViewLock]:
+    """Raises FsyncError, naming the holder, when it is another's for longer than `wait` seconds."""
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
-    if not client.set(key, owner, nx=True, px=LEASE_SECONDS * 1000):
-        holder: Any = client.get(key) or b"another process"
-        host, _, rest = holder.decode(errors="replace").partition(":")
-        process = f"process {rest.partition(':')[0]} on {host}" if rest else host
-        raise FsyncError(f"{view} is being synced by {process}; try again when it is done")
-    lock = ViewLock(client, key, owner)
+    deadline = time.monotonic() + wait
+    while not client.set(keys[0], owner, nx=True, px=LEASE_SECONDS * 1000):
+        if time.monotonic() >= deadline:
+            holder: Any = client.get(keys[0]) or b"another process"
+            host, _, rest = holder.decode(errors="replace").partition(":")
+            process = f"process {rest.partition(':')[0]} on {host}" if rest else host
+            raise FsyncError(
+                f"{view} is being synced by {process}; try again when it is done, or wait with --wait"
+            )
+        time.sleep(POLL_SECONDS)
+    for key in keys[1:]:
+        # Whoever has the first key has the view: what stands here is of a sync that was killed.
+        client.set(key, owner, px=LEASE_SECONDS * 1000)
+    lock = ViewLock(client, keys, owner)
     try:
         yield lock
     finally:

@@ -9,6 +9,7 @@ from sync.errors import FsyncError
 from sync.instants import to_text
 from sync.online import layout
 from sync.online.entity_key import entity_key
+from sync.online.fetch import fetch_rows
 from sync.online.judge import Status, judge
 from sync.online.layout import ViewMeta
 from sync.online.resolve import Resolver, Wanted, key_by_name, union_of_keys
@@ -90,18 +91,14 @@ class OnlineReader:
         """The stored rows, all of one instant; None when a view was redefined since its meta was read."""
         if not entities:
             return [[] for _ in wanted]
-        with self._client.pipeline(transaction=True) as pipeline:
-            for view in wanted:
-                keys = layout.view_keys(self._project, view.meta.reference)
-                pipeline.hget(keys.meta, "fingerprint")
-                fields = [
-                    entity_key(view.meta.join_keys, [entity[key.name] for key in view.meta.join_keys])
-                    for entity in entities
-                ]
-                pipeline.hmget(keys.rows, fields)
-            answers = pipeline.execute()
-        fingerprints = [view.meta.fingerprint.encode() for view in wanted]
-        return answers[1::2] if answers[::2] == fingerprints else None
+        fields = [
+            [
+                entity_key(view.meta.join_keys, [entity[key.name] for key in view.meta.join_keys])
+                for entity in entities
+            ]
+            for view in wanted
+        ]
+        return fetch_rows(self._client, self._project, [view.meta for view in wanted], fields)
 
     def _resolve(self, features: "str | Sequence[str]") -> list[Wanted]:
         known = {

@@ -1,182 +1,202 @@
 """Arrow batches of newest rows, rendered into Redis' wire format by an in-memory DuckDB."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import duckdb
-import pyarrow
-from pyarrow import RecordBatch, RecordBatchReader, Schema
+import pyarrow.compute
+from pyarrow import RecordBatchReader
 
 from sync.arrow import arrow_reader
 from sync.errors import FsyncError
-from sync.instants import DAY, END
+from sync.instants import END
 from sync.online import layout
 from sync.online.entity_key import entity_key_sql
 from sync.registry.views import FeatureView
 
-RESP_SQL = r"""
-select '$' || strlen(key) || E'\r\n' || key || E'\r\n$' || strlen(value) || E'\r\n' || value || E'\r\n'
-from latest"""
+ROWS_PER_BATCH = 50_000
+# Of the renderer alone: it streams a few batches, and spills rows that it must keep.
+MEMORY = "128MB"
+_TIME = -1
+
+_FRAMES = r"""
+select
+    concat(
+        '$', strlen(key), E'\r\n', key, E'\r\n',
+        '$', {prefix} + strlen(json), E'\r\n', {instants}, json, E'\r\n'
+    ),
+    event, created, {shard}, bad, case when bad is not null then key end
+from {rendered}"""
 
 
 class Frames(NamedTuple):
-    """Consecutive rows, each two RESP bulk strings (entity key, value), without copying."""
+    """Rows of one shard, each two RESP bulk strings (entity key, value), without copying."""
 
+    shard: int
     data: memoryview
     offsets: memoryview
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
-    def slice(self, start: int, stop: int) -> memoryview:
-        return self.data[self.offsets[start] : self.offsets[stop]]
+    def parts(self, rows: int) -> Iterator[tuple[int, memoryview]]:
+        """So many rows at a time: how many they are, and their bulk strings."""
+        for start in range(0, len(self), rows):
+            stop = min(start + rows, len(self))
+            yield stop - start, self.data[self.offsets[start] : self.offsets[stop]]
 
 
-class RenderedRows:
-    """The newest row of each entity, checked and ready to be written; close it to give the space back."""
+class Renderer:
+    """Of one view; close it to give its space back. `max_event`, `max_created`: of rows rendered so far."""
 
     def __init__(self, view: FeatureView) -> None:
-        self._spill = tempfile.TemporaryDirectory(prefix="fsync-")
-        self._connection = duckdb.connect(":memory:", config={"temp_directory": self._spill.name})
-        self._connection.execute("set TimeZone = 'UTC'")
         self._view = view
-        self.count = self.max_event = self.max_created = 0
+        self._spill = tempfile.TemporaryDirectory(prefix="fsync-")
+        self._connection = duckdb.connect(
+            ":memory:", config={"temp_directory": self._spill.name, "memory_limit": MEMORY}
+        )
+        self._connection.execute("set TimeZone = 'UTC'")
+        self.max_event = self.max_created = 0
 
-    def __enter__(self) -> "RenderedRows":
+    def __enter__(self) -> "Renderer":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._connection.close()
         self._spill.cleanup()
 
-    def read(self, batches: RecordBatchReader) -> None:
-        connection = self._connection
-        try:
-            connection.register("batches", batches)
-            connection.execute(f"create table rendered as {_render_sql(self._view, batches.schema)}")
-            connection.unregister("batches")
-            _refuse_unservable(self._view, connection)
-            _keep_newest(self._view, connection)
-            row = _one(connection, "select count(*), max(event), max(created) from latest")
-        except duckdb.Error as error:
-            raise FsyncError(f"{self._view.reference}: {str(error).partition(chr(10))[0]}") from None
-        if row and row[0]:
-            self.count, self.max_event, self.max_created = row
+    def stream(self, batches: RecordBatchReader) -> Iterator[Frames]:
+        """Frames while the batches come; FsyncError at the end of them when a row cannot be served."""
+        with self._reading(batches):
+            yield from self._frames(f"({self._rendered()})")
 
-    def frames(self) -> Iterator[Frames]:
-        for batch in arrow_reader(self._connection, RESP_SQL, 50_000):
-            column = batch.column(0)
-            _, offsets, data = column.buffers()
-            bounds = memoryview(offsets).cast("i")[column.offset : column.offset + len(column) + 1]
-            yield Frames(memoryview(data), bounds)
+    def keep(self, batches: RecordBatchReader) -> int:
+        """Read all rows; FsyncError when one cannot be served or two tie. How many keys there are."""
+        with self._reading(batches):
+            self._connection.execute(f"create or replace table kept as {self._rendered()}")
+            bad = self._row(
+                "select bad, count(*), min(key) from kept where bad is not null group by bad order by bad"
+            )
+            if bad:
+                raise self._unservable(*bad)
+            conflict = self._row(
+                "select key, count(distinct json), count(*) over () from kept "
+                "group by key having count(distinct json) > 1 order by key limit 1"
+            )
+            if conflict:
+                raise FsyncError(
+                    f"{self._view.reference}: key {conflict[0]!r} has {conflict[1]} different rows with the "
+                    f"same event and created timestamp ({conflict[2]} such keys): none is the newest; "
+                    "break the tie in the model"
+                )
+            counted = self._row("select count(distinct key) from kept")
+            return int(counted[0]) if counted else 0
 
+    def kept(self) -> Iterator[Frames]:
+        """Frames of the rows that were kept, a key once."""
+        with self._failures():
+            yield from self._frames("(select distinct on (key) * from kept)")
 
-def render(
-    view: FeatureView, batches: RecordBatchReader, on_read: Callable[[int], None] | None = None
-) -> RenderedRows:
-    """Read all batches; refuse the view here, before anything reaches Redis, when a row cannot be served."""
-    rows = RenderedRows(view)
-    try:
-        rows.read(_counted(batches, on_read) if on_read else batches)
-    except BaseException:
-        rows.__exit__()
-        raise
-    return rows
+    def fields(self, batches: RecordBatchReader) -> Iterator[list[str]]:
+        """Entity keys of batches that have the columns of the keys alone."""
+        with self._reading(batches):
+            for batch in arrow_reader(self._connection, f"select {self._key()} from batches", ROWS_PER_BATCH):
+                yield batch.column(0).to_pylist()
 
+    def _frames(self, rendered: str) -> Iterator[Frames]:
+        sql = _FRAMES.format(
+            prefix=layout.PREFIX,
+            instants=layout.prefix_sql("event", "created"),
+            shard=layout.shard_sql("key", self._view.shards),
+            rendered=rendered,
+        )
+        bad: dict[int, tuple[int, str]] = {}
+        for batch in arrow_reader(self._connection, sql, ROWS_PER_BATCH):
+            frames, events, creations, shards, positions, keys = batch.columns
+            if positions.null_count < len(positions):
+                _count_bad(bad, positions, keys)
+            if bad or not len(frames):
+                continue
+            self.max_event = max(self.max_event, pyarrow.compute.max(events).as_py())
+            self.max_created = max(self.max_created, pyarrow.compute.max(creations).as_py())
+            for shard in range(self._view.shards):
+                own = frames.filter(pyarrow.compute.equal(shards, shard)) if self._view.shards > 1 else frames
+                if len(own):
+                    _, offsets, data = own.buffers()
+                    bounds = memoryview(offsets).cast("i")[own.offset : own.offset + len(own) + 1]
+                    yield Frames(shard, memoryview(data), bounds)
+        if bad:
+            position = min(bad)
+            raise self._unservable(position, *bad[position])
 
-def _counted(batches: RecordBatchReader, on_read: Callable[[int], None]) -> RecordBatchReader:
-    def generate() -> Iterator[RecordBatch]:
-        for batch in batches:
-            on_read(batch.num_rows)
-            yield batch
-
-    return RecordBatchReader.from_batches(batches.schema, generate())
-
-
-def _render_sql(view: FeatureView, schema: Schema) -> str:
-    event = _micros("e", schema)
-    created = f"coalesce({_micros('c', schema)}, {event})" if "c" in schema.names else event
-    keys = [f"k{i}" for i in range(len(view.join_keys))]
-    features = [f"f{i}" for i in range(len(view.features))]
-    checked = [(i, key, view.join_keys[i].type) for i, key in enumerate(keys)]
-    checked += [(len(keys) + i, name, view.features[i].type) for i, name in enumerate(features)]
-    bad = " ".join(
-        f"when not isfinite({name}) then {position}"
-        for position, name, scalar in checked
-        if scalar in ("float", "timestamp", "date")
-    )
-    return f"""
+    def _rendered(self) -> str:
+        view = self._view
+        types = {name: kind for name, kind, *_ in self._rows("describe select * from batches")}
+        keys = [f"k{i}" for i in range(len(view.join_keys))]
+        features = [f"f{i}" for i in range(len(view.features))]
+        checked = [(i, key, view.join_keys[i].type) for i, key in enumerate(keys)]
+        checked += [(len(keys) + i, name, view.features[i].type) for i, name in enumerate(features)]
+        bad = [
+            f"when not isfinite({name}) then {position}"
+            for position, name, scalar in checked
+            if scalar in ("float", "timestamp", "date")
+        ]
+        bad.append(f"when e < 0 or e >= {END} or c < 0 or c >= {END} then {_TIME}")
+        return f"""
 select
-    {entity_key_sql([key.type for key in view.join_keys], keys)} as key,
-    {event} as event,
-    {created} as created,
-    {layout.json_sql(view.features, features)} as json,
-    {f"case {bad} end" if bad else "null"} as bad
+    {self._key()} as key,
+    e as event,
+    c as created,
+    {layout.json_sql(view.features, [(name, types[name]) for name in features])} as json,
+    case {" ".join(bad)} end as bad
 from batches"""
 
+    def _key(self) -> str:
+        keys = self._view.join_keys
+        return entity_key_sql([key.type for key in keys], [f"k{i}" for i in range(len(keys))])
 
-def _micros(name: str, schema: Schema) -> str:
-    if pyarrow.types.is_date(schema.field(name).type):
-        return f"(epoch_us(cast({name} as timestamp)) + {DAY})"
-    return f"epoch_us({name})"
-
-
-def _refuse_unservable(view: FeatureView, connection: duckdb.DuckDBPyConnection) -> None:
-    bad = _one(
-        connection,
-        "select bad, count(*), min(key) from rendered where bad is not null group by bad order by bad",
-    )
-    if bad:
-        position, count, example = bad
+    def _unservable(self, position: int, count: int, example: str) -> FsyncError:
+        view, rows = self._view, "1 row" if count == 1 else f"{count:,} rows"
+        if position == _TIME:
+            return FsyncError(
+                f"{view.reference}: the event or created timestamp of {rows} lies outside "
+                f"1970 to 2286 (for example key {example!r})"
+            )
         names = [key.name for key in view.join_keys] + [feature.name for feature in view.features]
-        raise FsyncError(
-            f"{view.reference}: {names[position]} is NaN or infinite in {_rows(count)} "
+        return FsyncError(
+            f"{view.reference}: {names[position]} is NaN or infinite in {rows} "
             f"(for example key {example!r}), which JSON cannot carry; make it NULL in the model"
         )
-    outside = _one(
-        connection,
-        f"""select count(*), min(key) from rendered
-        where event < 0 or event >= {END} or created < 0 or created >= {END}""",
-    )
-    if outside and outside[0]:
-        raise FsyncError(
-            f"{view.reference}: the event or created timestamp of {_rows(outside[0])} lies outside "
-            f"1970 to 2286 (for example key {outside[1]!r})"
-        )
+
+    @contextmanager
+    def _reading(self, batches: RecordBatchReader) -> Iterator[None]:
+        with self._failures():
+            self._connection.register("batches", batches)
+            try:
+                yield
+            finally:
+                self._connection.unregister("batches")
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.Error as error:
+            message = str(error).partition("\n")[0]
+            raise FsyncError(f"{self._view.reference}: {message}") from None
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+        return rows
+
+    def _row(self, sql: str) -> tuple[Any, ...] | None:
+        return next(iter(self._rows(sql)), None)
 
 
-def _keep_newest(view: FeatureView, connection: duckdb.DuckDBPyConnection) -> None:
-    value = f"{layout.prefix_sql('event', 'created')} || json"
-    duplicates = _one(connection, "select count(*) - count(distinct key) from rendered")
-    if not duplicates or not duplicates[0]:
-        connection.execute(
-            f"create view latest as select key, event, created, {value} as value from rendered"
-        )
-        return
-    conflict = _one(
-        connection,
-        """
-        select key, count(distinct json), count(*) over ()
-        from (select * from rendered qualify (event, created) = max((event, created)) over (partition by key))
-        group by key having count(distinct json) > 1 order by key limit 1""",
-    )
-    if conflict:
-        raise FsyncError(
-            f"{view.reference}: key {conflict[0]!r} has {conflict[1]} different rows with the same event "
-            f"and created timestamp ({conflict[2]} such keys): none is the newest; break the tie in the model"
-        )
-    connection.execute(
-        f"""create table latest as
-        select key, max(event) as event, max((event, created))[2] as created, max({value}) as value
-        from rendered group by key"""
-    )
-
-
-def _one(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[Any, ...] | None:
-    rows = connection.execute(sql).fetchall()
-    return rows[0] if rows else None
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+def _count_bad(bad: dict[int, tuple[int, str]], positions: Any, keys: Any) -> None:
+    for position, key in zip(positions.to_pylist(), keys.to_pylist(), strict=True):
+        if position is not None:
+            count, example = bad.get(position, (0, key))
+            bad[position] = count + 1, min(example, key)

@@ -1,106 +1,236 @@
-"""Writes a view aside, batch by batch, then swaps it in: readers see the old view or the new one."""
+"""Writes one view, under its lock: all of it aside and then swapped in, or row by row in its place."""
 
-from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
-from hashlib import sha1
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 from uuid import uuid4
 
 import redis
 
 from sync.errors import FsyncError
-from sync.instants import to_text
-from sync.online import layout
-from sync.online.lock import ViewLock, view_lock
-from sync.online.render import Frames, RenderedRows
+from sync.online import layout, scripts
+from sync.online.connect import node_of
+from sync.online.layout import ViewKeys, ViewMeta
+from sync.online.lock import ViewLock
+from sync.online.pipe import Pipe, Speed, packed
+from sync.online.render import Frames
 from sync.registry.registry import FeatureService
 from sync.registry.views import FeatureView
 
-# Small batches, few in flight: readers wait less than a millisecond behind a load.
-BATCH_ROWS = 50
-BATCHES_IN_FLIGHT = 4
-# A killed run's rows vanish by themselves; each batch renews this.
+# A killed run's rows vanish by themselves; every frame of rows renews this.
 ASIDE_SECONDS = 600
-
-# The newer of the live row and the warehouse's row goes aside, in one step with reading the live one.
-_STAGE = f"""
-local fields, rows = {{}}, {{}}
-for i = 3, #ARGV, 2 do fields[#fields + 1] = ARGV[i] end
-local live = redis.call('HMGET', KEYS[1], unpack(fields))
-local found, kept = 0, 0
-for i, field in ipairs(fields) do
-    local row = ARGV[2 + 2 * i]
-    if live[i] then
-        found = found + 1
-        local is_newer = string.sub(live[i], 1, {layout.PREFIX}) > string.sub(row, 1, {layout.PREFIX})
-        if ARGV[1] == '1' and is_newer then
-            row = live[i]
-            kept = kept + 1
-        end
-    end
-    rows[2 * i - 1], rows[2 * i] = field, row
-end
-redis.call('HSET', KEYS[2], unpack(rows))
-redis.call('EXPIRE', KEYS[2], ARGV[2])
-return {{found, kept}}
-"""
+FIELDS_PER_COMMAND = 500
 
 
-class Written(NamedTuple):
+class Staged(NamedTuple):
+    """`rows` that were sent, and `added`: the entities among them that were not there yet."""
+
     rows: int
+    added: int
+
+
+class Merged(NamedTuple):
+    """`rows` that were sent, `written` of them, `added` as entities; `kept`: newer in Redis.
+
+    The others stood there already.
+    """
+
+    rows: int
+    written: int
+    added: int
     kept: int
-    removed: int
 
 
-def write_view(
-    client: "redis.Redis",
-    project: str,
-    view: FeatureView,
-    rendered: RenderedRows,
-    *,
-    as_of: int,
-    synced_at: int,
-    full_refresh: bool,
-    forbid_older: bool,
-    on_rows: Callable[[int], None] | None = None,
-) -> Written:
-    keys = layout.view_keys(project, view.reference)
-    token = uuid4().hex
-    aside = keys.aside(token)
-    with view_lock(client, keys.lock, view.reference) as lock:
-        live = read_meta(client, project, view.reference, lenient=full_refresh)
-        before = client.hlen(keys.rows)
-        if live and before and forbid_older and as_of < live.as_of and not full_refresh:
-            raise FsyncError(
-                f"{view.reference} is in Redis as of {to_text(live.as_of)}, later than the --as-of given; "
-                "to go back in time, add --full-refresh"
-            )
-        # Rows of another definition are not comparable with these, however new.
-        guarded = not full_refresh and live is not None and live.fingerprint == view.fingerprint
+class ViewWriter:
+    def __init__(
+        self,
+        client: Any,
+        project: str,
+        view: FeatureView,
+        lock: ViewLock,
+        speed: Speed,
+        on_rows: Callable[[int], None] | None = None,
+    ) -> None:
+        self._client, self._project, self._view, self._lock = client, project, view, lock
+        self._speed, self._on_rows = speed, on_rows or (lambda _rows: None)
+        self._shards = layout.shard_keys(project, view.reference, view.shards, view.fingerprint)
+        self._token = uuid4().hex
+
+    def rows(self) -> int:
+        return sum(self._client.hlen(keys.rows) for keys in self._shards)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Where `stage` and `swap` happen: nothing is left behind when they fail."""
+        for keys in self._shards:
+            self._client.set(keys.staging, self._token, ex=ASIDE_SECONDS)
         try:
-            found, kept = _stage(client, keys.rows, aside, rendered, guarded, on_rows)
-            meta = layout.meta_of(
-                view,
-                as_of=as_of,
-                synced_at=synced_at,
-                rows=rendered.count,
-                max_event=max(rendered.max_event, live.max_event if live and kept else 0),
-                max_created=max(rendered.max_created, live.max_created if live and kept else 0),
-            )
-            _swap(client, keys, lock, aside, keys.retired(token), meta)
+            yield
         finally:
             with suppress(redis.RedisError, OSError):
-                client.unlink(aside)
-    if view.latest:
-        client.hset(layout.views_key(project), view.name, view.version or "")
-    return Written(rendered.count, kept, before - found)
+                for keys in self._shards:
+                    self._client.eval(scripts.RELEASE, 2, keys.staging, keys.aside(self._token), self._token)
+
+    def stage(self, frames: Iterable[Frames]) -> Staged:
+        sent = added = 0
+
+        def count(rows: int) -> Callable[[Any], None]:
+            def then(answer: Any) -> None:
+                nonlocal added
+                added += answer
+                self._on_rows(rows)
+
+            return then
+
+        with self._pipes() as pipes:
+            for frame in frames:
+                keys, pipe = self._shards[frame.shard], pipes[frame.shard]
+                aside = keys.aside(self._token)
+                for number, (rows, strings) in enumerate(frame.parts(self._speed.rows)):
+                    pipe.send(packed("HSET", aside, rows=strings, strings=2 * rows), count(rows))
+                    sent += rows
+                    for key in (aside, keys.staging) if number == 0 else ():
+                        pipe.send(packed("EXPIRE", key, str(ASIDE_SECONDS)), lambda _answer: None)
+        return Staged(sent, added)
+
+    def carry(self, watermark: int) -> int:
+        """Put aside what was pushed and the warehouse does not know; how many entities of it."""
+        carried = 0
+        for keys in self._shards:
+            for fields in _members(self._client, keys.pushed):
+                carried += self._client.eval(
+                    scripts.CARRY, 2, keys.rows, keys.aside(self._token), f"{watermark:016}", *fields
+                )
+        return carried
+
+    def swap(self, meta: ViewMeta, former: ViewMeta | None) -> None:
+        """Readers see the former rows until now, and from now on the rows aside, with their meta."""
+        self._lock.settle()
+        for shard in range(len(self._shards) - 1, -1, -1):
+            self._swap_shard(self._shards[shard], meta if shard == 0 else None)
+        if former and (former.shards, former.fingerprint) != (meta.shards, meta.fingerprint):
+            old = layout.shard_keys(self._project, meta.reference, former.shards, former.fingerprint)
+            for keys in old[1:]:
+                self._client.unlink(keys.rows)
+                self._client.unlink(keys.pushed)
+
+    def _swap_shard(self, keys: ViewKeys, meta: ViewMeta | None) -> None:
+        aside, retired = keys.aside(self._token), keys.retired(self._token)
+        with self._owned(keys) as transaction:
+            has_live, staged = transaction.exists(keys.rows), transaction.exists(aside)
+            transaction.multi()
+            if has_live:
+                transaction.rename(keys.rows, retired)
+            if staged:
+                transaction.persist(aside)
+                transaction.rename(aside, keys.rows)
+            if meta:
+                transaction.delete(keys.meta)
+                transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
+            transaction.delete(keys.staging)
+            transaction.unlink(retired)
+
+    def staged(self) -> int:
+        return sum(self._client.hlen(keys.aside(self._token)) for keys in self._shards)
+
+    def merge(self, frames: Iterable[Frames]) -> Merged:
+        """Each row in its place, unless a newer one stands there."""
+        sent = written = new = kept = 0
+
+        def count(rows: int) -> Callable[[Any], None]:
+            def then(answer: Any) -> None:
+                nonlocal written, new, kept
+                new, written, kept = new + answer[0], written + answer[1], kept + answer[2]
+                self._on_rows(rows)
+
+            return then
+
+        with self._redefined(), self._pipes() as pipes:
+            scripted: dict[int, str] = {}
+            for frame in frames:
+                keys = self._shards[frame.shard]
+                if frame.shard not in scripted:
+                    scripted[frame.shard] = node_of(self._client, keys.rows).script_load(scripts.MERGE)
+                # Nothing is aside while this run has the lock.
+                head = [
+                    "EVALSHA",
+                    scripted[frame.shard],
+                    "5",
+                    keys.rows,
+                    keys.meta,
+                    keys.pushed,
+                    keys.staging,
+                ]
+                head += [keys.rows, self._view.fingerprint if frame.shard == 0 else "", "0", ""]
+                for rows, strings in frame.parts(self._speed.rows):
+                    pipes[frame.shard].send(packed(*head, rows=strings, strings=2 * rows), count(rows))
+                    sent += rows
+        return Merged(sent, written, new, kept)
+
+    def expire(self, fields: Iterable[Sequence[str]], served_from: int) -> int:
+        """Take out those of the entities whose row is of an event before `served_from`, µs."""
+        gone = 0
+        for batch in fields:
+            for shard, keys in enumerate(self._shards):
+                own = [field for field in batch if layout.shard_of(field, len(self._shards)) == shard]
+                for start in range(0, len(own), FIELDS_PER_COMMAND):
+                    part = own[start : start + FIELDS_PER_COMMAND]
+                    gone += self._client.eval(scripts.EXPIRE, 1, keys.rows, f"{served_from:016}", *part)
+        return gone
+
+    def save(self, meta: ViewMeta) -> None:
+        """The view's rows are in: the next run goes on from here."""
+        self._lock.settle()
+        keys = self._shards[0]
+        with self._owned(keys) as transaction:
+            transaction.multi()
+            transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
+
+    def ahead(self, watermark: int) -> int:
+        """Entities that were pushed with what the warehouse does not know."""
+        return sum(self._client.zcount(keys.pushed, f"({watermark}", "+inf") for keys in self._shards)
+
+    def forget_pushed(self, watermark: int) -> None:
+        for keys in self._shards:
+            self._client.zremrangebyscore(keys.pushed, "-inf", watermark)
+
+    def _lost(self) -> FsyncError:
+        return FsyncError(
+            f"{self._view.reference}: another sync took over while this one stalled; it goes on alone"
+        )
+
+    @contextmanager
+    def _owned(self, keys: ViewKeys) -> Iterator[Any]:
+        """A transaction that happens only while the lock is ours."""
+        node: Any = node_of(self._client, keys.lock)
+        with node.pipeline(transaction=True) as transaction:
+            transaction.watch(keys.lock)
+            if transaction.get(keys.lock) != self._lock.owner.encode():
+                raise self._lost()
+            yield transaction
+            try:
+                transaction.execute()
+            except redis.WatchError:
+                raise self._lost() from None
+
+    @contextmanager
+    def _redefined(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.ResponseError as error:
+            raise self._lost() if "REDEFINED" in str(error) else error from None
+
+    @contextmanager
+    def _pipes(self) -> Iterator[list[Pipe]]:
+        with ExitStack() as stack:
+            yield [
+                stack.enter_context(Pipe(self._client, keys.rows, self._speed.in_flight))
+                for keys in self._shards
+            ]
 
 
-def read_meta(
-    client: "redis.Redis", project: str, reference: str, *, lenient: bool = False
-) -> layout.ViewMeta | None:
-    stored: Any = client.hgetall(layout.view_keys(project, reference).meta)
+def read_meta(client: Any, project: str, reference: str, *, lenient: bool = False) -> ViewMeta | None:
+    stored = client.hgetall(layout.view_keys(project, reference).meta)
     try:
         return layout.unpack_meta(stored) if stored else None
     except FsyncError:
@@ -109,100 +239,28 @@ def read_meta(
         raise
 
 
-def write_services(client: "redis.Redis", project: str, services: dict[str, FeatureService]) -> None:
+def write_services(client: Any, project: str, services: dict[str, FeatureService]) -> None:
     key = layout.services_key(project)
-    with client.pipeline(transaction=True) as transaction:
+    with node_of(client, key).pipeline(transaction=True) as transaction:
         transaction.delete(key)
         if services:
             transaction.hset(key, mapping=layout.pack_services(services))
         transaction.execute()
 
 
-def _stage(
-    client: "redis.Redis",
-    live: str,
-    aside: str,
-    rendered: RenderedRows,
-    guarded: bool,
-    on_rows: Callable[[int], None] | None,
-) -> tuple[int, int]:
-    script: Any = client.script_load(_STAGE)
-    if not isinstance(script, str):
-        script = sha1(_STAGE.encode(), usedforsecurity=False).hexdigest()
-    arguments = ["EVALSHA", script, "2", live, aside, "1" if guarded else "0", str(ASIDE_SECONDS)]
-    opening = b"".join(b"$%d\r\n%s\r\n" % (len(text.encode()), text.encode()) for text in arguments)
-    connection: Any = client.connection_pool.get_connection()
-    found = kept = 0
-    in_flight: deque[int] = deque()
-
-    def settle_one() -> None:
-        nonlocal found, kept
-        answer = connection.read_response()
-        if isinstance(answer, Exception):
-            raise answer
-        found, kept = found + answer[0], kept + answer[1]
-        rows = in_flight.popleft()
-        if on_rows:
-            on_rows(rows)
-
-    try:
-        for frames in rendered.frames():
-            for start in range(0, len(frames), BATCH_ROWS):
-                stop = min(start + BATCH_ROWS, len(frames))
-                if len(in_flight) == BATCHES_IN_FLIGHT:
-                    settle_one()
-                connection.send_packed_command(_command(opening, len(arguments), frames, start, stop), False)
-                in_flight.append(stop - start)
-        while in_flight:
-            settle_one()
-    except BaseException:
-        # Answers of batches in flight would be taken for another command's.
-        connection.disconnect()
-        raise
-    finally:
-        client.connection_pool.release(connection)
-    return found, kept
+def write_latest(client: Any, project: str, view: FeatureView) -> None:
+    """A bare name means the latest version from when that is there."""
+    if view.latest:
+        client.hset(layout.views_key(project), view.name, view.version or "")
 
 
-def _command(opening: bytes, arguments: int, frames: Frames, start: int, stop: int) -> list[Any]:
-    count = arguments + 2 * (stop - start)
-    return [b"".join((b"*%d\r\n" % count, opening, frames.slice(start, stop)))]
-
-
-def _swap(
-    client: "redis.Redis",
-    keys: layout.ViewKeys,
-    lock: ViewLock,
-    aside: str,
-    retired: str,
-    meta: layout.ViewMeta,
-) -> None:
-    lock.settle()
-    with client.pipeline(transaction=True) as transaction:
-        transaction.watch(keys.lock, aside)  # type: ignore[no-untyped-call]
-        if transaction.get(keys.lock) != lock.owner.encode():
-            raise FsyncError(
-                f"{meta.reference}: another sync took over while this one stalled; nothing was changed"
-            )
-        stored: Any = transaction.hlen(aside)
-        if stored != meta.rows:
-            raise FsyncError(
-                f"{meta.reference}: Redis holds {stored} of {meta.rows} rows written; it evicted the rest "
-                "(see its maxmemory-policy), so nothing was changed"
-            )
-        has_live = transaction.exists(keys.rows)
-        transaction.multi()
-        if has_live:
-            transaction.rename(keys.rows, retired)
-        if stored:
-            transaction.persist(aside)
-            transaction.rename(aside, keys.rows)
-        transaction.delete(keys.meta)
-        transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
-        transaction.unlink(retired)
-        try:
-            transaction.execute()
-        except redis.WatchError:
-            raise FsyncError(
-                f"{meta.reference}: another sync took over while this one stalled; nothing was changed"
-            ) from None
+def _members(client: Any, key: str) -> Iterator[list[bytes]]:
+    members = (member for member, _ in client.zscan_iter(key, count=FIELDS_PER_COMMAND))
+    batch: list[bytes] = []
+    for member in members:
+        batch.append(member)
+        if len(batch) == FIELDS_PER_COMMAND:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -14,7 +14,7 @@ import msgspec
 
 from sync.errors import FsyncError
 from sync.project import Project, Target
-from sync.registry.manifest import Metadata, Node, decode_manifest
+from sync.registry.manifest import DependsOn, Metadata, Node, decode_manifest
 
 # Without a warehouse to ask.
 OFFLINE = ["--no-introspect", "--no-populate-cache"]
@@ -22,16 +22,11 @@ OFFLINE = ["--no-introspect", "--no-populate-cache"]
 NAMING = ("type", "schema", "database", "external_root")
 
 
-class DependsOn(msgspec.Struct):
-    nodes: list[str] = []
-
-
 class CompiledNode(Node):
     """A model, seed or snapshot; only models and snapshots have `compiled_code`."""
 
     raw_code: str = ""
     compiled_code: str | None = None
-    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
 
 
 class SourceTable(Node):

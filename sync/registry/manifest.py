@@ -43,6 +43,16 @@ class Checksum(msgspec.Struct, frozen=True):
     checksum: str = ""
 
 
+class DependsOn(msgspec.Struct):
+    nodes: list[str] = []
+    macros: list[str] = []
+
+
+class Macro(msgspec.Struct):
+    macro_sql: str
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+
+
 class Node(msgspec.Struct):
     name: str
     resource_type: str
@@ -59,6 +69,7 @@ class Node(msgspec.Struct):
     version: str | int | float | None = None
     latest_version: str | int | float | None = None
     deprecation_date: str | None = None
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
 
 
 class Exposure(msgspec.Struct):
@@ -83,6 +94,7 @@ class Manifest(msgspec.Struct):
     metadata: Metadata
     nodes: dict[str, Node]
     exposures: dict[str, Exposure] = {}
+    macros: dict[str, Macro] = {}
 
 
 def read_manifest(path: Path) -> Manifest:

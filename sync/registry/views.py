@@ -12,6 +12,7 @@ from sync.registry.manifest import Column, Manifest, Node
 from sync.registry.types import ScalarType, scalar_type, suits
 
 MODEL_KEYS = frozenset(["entity", "join_key", "created_timestamp", "ttl", "online", "owner", "shards", "sla"])
+MAX_SHARDS = 1024
 COLUMN_KEYS = frozenset(["default", "feature", "pii", "label", "owner"])
 
 
@@ -46,6 +47,9 @@ class FeatureView(msgspec.Struct, frozen=True):
     relation: str
     model: str
     checksum: str
+    shards: int = 1
+    sla: int | None = None
+    lineage: str = ""
 
     @property
     def reference(self) -> str:
@@ -65,7 +69,7 @@ def feature_views(manifest: Manifest) -> dict[str, FeatureView]:
     for node in sorted(manifest.nodes.values(), key=lambda node: node.unique_id):
         if not is_feature_view(node):
             continue
-        view = _feature_view(node)
+        view = _feature_view(node, lineage(manifest, node))
         if view.reference in views:
             raise FsyncError(
                 f"feature view {view.reference} is defined twice: "
@@ -75,6 +79,33 @@ def feature_views(manifest: Manifest) -> dict[str, FeatureView]:
     return views
 
 
+def lineage(manifest: Manifest, node: Node) -> str:
+    """Changes with the text of the model, of any model above it, or of a macro that one of them calls."""
+    models, macros = {node.unique_id}, set(node.depends_on.macros)
+    todo = [node]
+    while todo:
+        for name in todo.pop().depends_on.nodes:
+            above = manifest.nodes.get(name)
+            if above is not None and above.resource_type == "model" and name not in models:
+                models.add(name)
+                macros.update(above.depends_on.macros)
+                todo.append(above)
+    called = sorted(macros)
+    while called:
+        macro = manifest.macros.get(called.pop())
+        below = set(macro.depends_on.macros) - macros if macro else set()
+        macros |= below
+        called += below
+    texts = [[name, manifest.nodes[name].checksum.checksum] for name in sorted(models)]
+    # dbt's own macros change with its version, not with what a feature means.
+    texts += [
+        [name, manifest.macros[name].macro_sql]
+        for name in sorted(macros)
+        if name in manifest.macros and not name.startswith("macro.dbt")
+    ]
+    return sha256(msgspec.json.encode(texts)).hexdigest()[:16]
+
+
 def is_feature_view(node: Node) -> bool:
     if node.resource_type != "model" or not node.config.enabled:
         return False
@@ -82,7 +113,7 @@ def is_feature_view(node: Node) -> bool:
     return in_folder or "feature" in node.tags or node.config.meta.get("entity") is not None
 
 
-def _feature_view(node: Node) -> FeatureView:
+def _feature_view(node: Node, lineage: str) -> FeatureView:
     where = f"model {_label(node)} ({node.original_file_path})"
     meta = {key: value for key, value in node.config.meta.items() if not isinstance(value, dict)}
     for key in meta:
@@ -113,7 +144,7 @@ def _feature_view(node: Node) -> FeatureView:
             raise FsyncError(
                 f"{where}: {role} {column.name} is {column.data_type}; it must be a timestamp or a date"
             )
-    ttl = meta.get("ttl")
+    ttl, sla = meta.get("ttl"), meta.get("sla")
     online = _flag(meta.get("online"), True, f"{where}: meta.online")
     join_keys = tuple(
         _join_key(_column(columns, name, f"{where}: join key"), where) for name in join_key_names
@@ -135,6 +166,9 @@ def _feature_view(node: Node) -> FeatureView:
         relation=node.relation_name,
         model=node.unique_id,
         checksum=node.checksum.checksum,
+        shards=_shards(meta.get("shards"), f"{where}: meta.shards"),
+        sla=None if sla is None else parse_duration(sla, where=f"{where}: sla"),
+        lineage=lineage,
     )
 
 
@@ -212,6 +246,14 @@ def _names(value: object, where: str) -> tuple[str, ...]:
     if len(set(names)) != len(names):
         raise FsyncError(f"{where} is {value!r}; a name stands twice")
     return tuple(names)
+
+
+def _shards(value: object, where: str) -> int:
+    if value is None:
+        return 1
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SHARDS:
+        raise FsyncError(f"{where} is {value!r}; give a number from 1 to {MAX_SHARDS}")
+    return value
 
 
 def _flag(value: object, default: bool, where: str) -> bool:

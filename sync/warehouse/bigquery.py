@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sync.errors import FsyncError
-from sync.instants import DAY, to_datetime
+from sync.instants import DAY, END, to_datetime
 from sync.project import Target
 from sync.warehouse.cost import format_bytes, parse_bytes
 from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
@@ -50,6 +50,13 @@ class BigQueryWarehouse:
             return f"date '{to_datetime(instant - DAY):%Y-%m-%d}'"
         text = f"{to_datetime(instant):%Y-%m-%d %H:%M:%S.%f}"
         return f"timestamp '{text}+00'" if kind == "zoned" else f"datetime '{text}'"
+
+    def micros(self, column: str, kind: TimeKind) -> str:
+        instant = f"unix_micros(timestamp({column}))"
+        return f"({instant} + {DAY})" if kind == "date" else instant
+
+    def order(self, event_us: str, created_us: str) -> str:
+        return f"cast({event_us} as bignumeric) * {END} + {created_us}"
 
     def row(self, sql: str) -> tuple[Any, ...]:
         with _failures():

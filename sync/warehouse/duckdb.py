@@ -9,7 +9,7 @@ from pyarrow import RecordBatchReader, Table
 
 from sync.arrow import arrow_reader
 from sync.errors import FsyncError
-from sync.instants import DAY, to_datetime
+from sync.instants import DAY, END, to_datetime
 from sync.project import Project, Target
 from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
 
@@ -41,6 +41,12 @@ class DuckDBWarehouse:
             return f"date '{to_datetime(instant - DAY):%Y-%m-%d}'"
         text = f"{to_datetime(instant):%Y-%m-%d %H:%M:%S.%f}"
         return f"timestamptz '{text}+00'" if kind == "zoned" else f"timestamp '{text}'"
+
+    def micros(self, column: str, kind: TimeKind) -> str:
+        return f"(epoch_us({column}) + {DAY})" if kind == "date" else f"epoch_us({column})"
+
+    def order(self, event_us: str, created_us: str) -> str:
+        return f"cast({event_us} as hugeint) * {END} + {created_us}"
 
     def row(self, sql: str) -> tuple[Any, ...]:
         with _failures():

@@ -1,9 +1,8 @@
-"""The rows of a feature view that may be its newest, in SQL that DuckDB and BigQuery both run.
+"""The newest row of each key of a feature view, in SQL that every warehouse of ours runs.
 
-The columns of the result are k0… (join keys), e (event), c (created, absent when the view has none) and f0…
-(features), so that no name of a user's column can clash. Rows that share a key's greatest event timestamp all
-come out; the renderer picks the greatest created timestamp among them, which keeps a sort of the whole
-history (a window function) out of the warehouse.
+The columns of a result are k0… (join keys), e and c (event and created timestamps, integer µs; a missing
+created timestamp is the event's) and f0… (features), so that no name of a user's column can clash. A key
+comes out once, unless rows of it tie in both timestamps: those all come out, for the writer to judge.
 """
 
 from typing import NamedTuple
@@ -12,73 +11,181 @@ from sync.errors import FsyncError, did_you_mean
 from sync.instants import DAY
 from sync.registry.types import scalar_type
 from sync.registry.views import FeatureView
-from sync.warehouse.warehouse import TimeKind, Warehouse
+from sync.warehouse.warehouse import Warehouse
 
 
 class Counts(NamedTuple):
-    """Of the whole table; `incomplete` rows lack a join key or an event timestamp and are left out."""
+    """Of a whole table; `incomplete` rows lack a join key or an event timestamp and are left out.
+
+    `known` rows count at the instant asked for, of about so many `entities`; `created` ones were created by
+    then, the newest at `watermark` µs.
+    """
 
     rows: int
     incomplete: int
     known: int
+    entities: int
+    created: int
+    watermark: int
 
 
-class LatestQuery(NamedTuple):
-    rows: str
-    counts: str
+class Changes(NamedTuple):
+    """Since a watermark. `behind`: rows created up to it; the others as in Counts, of rows created later."""
+
+    behind: int
+    incomplete: int
+    created: int
+    watermark: int
 
 
-def latest_query(view: FeatureView, warehouse: Warehouse, as_of: int) -> LatestQuery:
-    columns = view_columns(view, warehouse)
+class Latest:
+    """Queries for one view. Raises FsyncError when its table is not what the contract says."""
 
-    def quoted(name: str) -> str:
-        return f"t.{warehouse.quote(name)}"
+    def __init__(self, view: FeatureView, warehouse: Warehouse, as_of: int) -> None:
+        self._view, self._warehouse, self._as_of = view, warehouse, as_of
+        types = view_columns(view, warehouse)
+        self._keys = [f"t.{warehouse.quote(key.name)}" for key in view.join_keys]
+        self._event = f"t.{warehouse.quote(view.event_timestamp)}"
+        self._event_kind = warehouse.time_kind(types[view.event_timestamp])
+        self._created, self._created_kind = self._event, self._event_kind
+        if view.created_timestamp:
+            self._created = f"t.{warehouse.quote(view.created_timestamp)}"
+            self._created_kind = warehouse.time_kind(types[view.created_timestamp])
+        self._complete = " and ".join(f"{column} is not null" for column in [*self._keys, self._event])
+        self._known = f"({self._happened(as_of)} and {self._created_by(as_of)})"
+        self._event_us = warehouse.micros(self._event, self._event_kind)
+        self._created_us = self._event_us
+        if view.created_timestamp:
+            own = warehouse.micros(self._created, self._created_kind)
+            self._created_us = f"coalesce({own}, {self._event_us})"
 
-    keys = [quoted(key.name) for key in view.join_keys]
-    event, created = quoted(view.event_timestamp), view.created_timestamp and quoted(view.created_timestamp)
-    event_kind = warehouse.time_kind(columns[view.event_timestamp])
-    complete = " and ".join(f"{column} is not null" for column in [*keys, event])
-    known = f"{event} <= {warehouse.literal(as_of, event_kind)}"
-    if created and view.created_timestamp:
-        created_kind = warehouse.time_kind(columns[view.created_timestamp])
-        known += f" and ({created} is null or {created} <= {warehouse.literal(as_of, created_kind)})"
-    alive = known
-    if view.ttl is not None:
-        alive += f" and {event} >= {_lower_bound(warehouse, as_of - view.ttl, event_kind)}"
+    def rows(self) -> str:
+        return self._newest(f"{self._complete} and {self._known} and {self._alive()}")
 
-    key_list = ", ".join(f"{key} as k{i}" for i, key in enumerate(keys))
-    values = [f"{event} as e", *([f"{created} as c"] if created else [])]
-    values += [f"{quoted(feature.name)} as f{i}" for i, feature in enumerate(view.features)]
-    names = [*(f"k{i}" for i in range(len(keys))), "e", *(["c"] if created else [])]
-    names += [f"f{i}" for i in range(len(view.features))]
-    same = " and ".join(f"alive.k{i} = newest.k{i}" for i in range(len(keys)))
-    rows = f"""
+    def counts(self) -> str:
+        return f"""
+select
+    count(*),
+    {_count(f"not ({self._complete})")},
+    {_count(self._known)},
+    {self._about_entities()},
+    {_count(self._created_by(self._as_of))},
+    {_newest_of(self._created_us, self._created_by(self._as_of))}
+from {self._view.relation} as t"""
+
+    def changed_rows(self, watermark: int, as_of: int) -> str:
+        """Rows that came to be known after the watermark, or took effect after the former `as_of`."""
+        return self._newest(
+            f"{self._complete} and {self._known} and {self._alive()} and {self._changed(watermark, as_of)}"
+        )
+
+    def changes(self, watermark: int) -> str:
+        behind = self._created_by(watermark)
+        later = f"{self._created_after(watermark)} and {self._created_by(self._as_of)}"
+        return f"""
+select
+    {_count(behind)},
+    {_count(f"not ({self._complete}) and not coalesce({behind}, false)")},
+    {_count(later)},
+    {_newest_of(self._created_us, later)}
+from {self._view.relation} as t"""
+
+    def expired_keys(self, watermark: int, as_of: int) -> str | None:
+        """Keys of rows whose ttl ended since `as_of`, or had ended when they came to be known."""
+        if self._view.ttl is None:
+            return None
+        ended = f"not ({self._alive()})"
+        since = f"({self._alive(as_of)} or {self._changed(watermark, as_of)})"
+        keys = ", ".join(f"{key} as k{i}" for i, key in enumerate(self._keys))
+        return f"""
+select distinct {keys}
+from {self._view.relation} as t
+where {self._complete} and {self._known} and {ended} and {since}"""
+
+    def entities(self) -> str:
+        """How many are served."""
+        keys = ", ".join(self._keys)
+        return f"""
+select count(*)
+from (
+    select distinct {keys}
+    from {self._view.relation} as t
+    where {self._complete} and {self._known} and {self._alive()}
+) as served"""
+
+    def ties(self) -> str:
+        """The newest rows of the keys that have several of them."""
+        keys = [f"k{i}" for i in range(len(self._keys))]
+        same = " and ".join(f"newest.{key} = tied.{key}" for key in keys)
+        return f"""
+with newest as ({self.rows()}),
+tied as (select {", ".join(keys)} from newest group by {", ".join(keys)} having count(*) > 1)
+select newest.*
+from newest
+inner join tied on {same}"""
+
+    def _about_entities(self) -> str:
+        key = " || ',' || ".join(f"cast({key} as string)" for key in self._keys)
+        return f"approx_count_distinct(case when {self._known} and {self._alive()} then {key} end)"
+
+    def _newest(self, condition: str) -> str:
+        warehouse, keys = self._warehouse, [f"k{i}" for i in range(len(self._keys))]
+        features = [f"t.{warehouse.quote(feature.name)}" for feature in self._view.features]
+        values = [f"{column} as {name}" for name, column in zip(keys, self._keys, strict=True)]
+        values += [f"{self._event_us} as e", f"{self._created_us} as c"]
+        values += [f"{column} as f{i}" for i, column in enumerate(features)]
+        names = [*keys, "e", "c", *(f"f{i}" for i in range(len(features)))]
+        same = " and ".join(f"alive.{key} = newest.{key}" for key in keys)
+        return f"""
 with alive as (
-    select {key_list}, {", ".join(values)}
-    from {view.relation} as t
-    where {complete} and {alive}
+    select {", ".join(values)}, {warehouse.order(self._event_us, self._created_us)} as o
+    from {self._view.relation} as t
+    where {condition}
 ),
 newest as (
-    select {", ".join(f"k{i}" for i in range(len(keys)))}, max(e) as e
+    select {", ".join(keys)}, max(o) as o
     from alive
-    group by {", ".join(f"k{i}" for i in range(len(keys)))}
+    group by {", ".join(keys)}
 )
 select {", ".join(f"alive.{name}" for name in names)}
 from alive
-inner join newest on {same} and alive.e = newest.e"""
-    counts = f"""
-select
-    count(*),
-    coalesce(sum(case when {complete} then 0 else 1 end), 0),
-    coalesce(sum(case when {known} then 1 else 0 end), 0)
-from {view.relation} as t"""
-    return LatestQuery(rows, counts)
+inner join newest on {same} and alive.o = newest.o"""
+
+    def _happened(self, instant: int) -> str:
+        return f"{self._event} <= {self._warehouse.literal(instant, self._event_kind)}"
+
+    def _created_by(self, instant: int) -> str:
+        if not self._view.created_timestamp:
+            return self._happened(instant)
+        literal = self._warehouse.literal(instant, self._created_kind)
+        return f"({self._created} <= {literal} or ({self._created} is null and {self._happened(instant)}))"
+
+    def _created_after(self, instant: int) -> str:
+        event = f"not {self._happened(instant)}"
+        if not self._view.created_timestamp:
+            return event
+        literal = self._warehouse.literal(instant, self._created_kind)
+        return f"({self._created} > {literal} or ({self._created} is null and {event}))"
+
+    def _changed(self, watermark: int, as_of: int) -> str:
+        return f"({self._created_after(watermark)} or not {self._happened(as_of)})"
+
+    def _alive(self, as_of: int | None = None) -> str:
+        if self._view.ttl is None:
+            return "true"
+        bound = max((self._as_of if as_of is None else as_of) - self._view.ttl, 0)
+        if self._event_kind == "date":
+            # A date counts from the end of its day: the first day that ends at or after the bound.
+            bound = -(-bound // DAY) * DAY
+        return f"{self._event} >= {self._warehouse.literal(bound, self._event_kind)}"
 
 
-def _lower_bound(warehouse: Warehouse, instant: int, kind: TimeKind) -> str:
-    bound = max(instant, 0)
-    # A date counts from the end of its day: the first day that ends at or after the bound.
-    return warehouse.literal(-(-bound // DAY) * DAY if kind == "date" else bound, kind)
+def _count(condition: str) -> str:
+    return f"coalesce(sum(case when {condition} then 1 else 0 end), 0)"
+
+
+def _newest_of(micros: str, condition: str) -> str:
+    return f"coalesce(max(case when {condition} then {micros} end), 0)"
 
 
 def view_columns(view: FeatureView, warehouse: Warehouse) -> dict[str, str]:

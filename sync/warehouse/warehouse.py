@@ -27,6 +27,12 @@ class Warehouse(Protocol):
 
     def literal(self, instant: int, kind: TimeKind) -> str: ...
 
+    def micros(self, column: str, kind: TimeKind) -> str:
+        """A time as integer µs since 1970 in UTC; a date as the end of its day."""
+
+    def order(self, event_us: str, created_us: str) -> str:
+        """One number that sorts as (event, created) does."""
+
     def row(self, sql: str) -> tuple[Any, ...]: ...
 
     def scanned(self, sql: str) -> int | None:

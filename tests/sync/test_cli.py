@@ -37,12 +37,12 @@ def test_online_says_what_it_did(arcade: Arcade) -> None:
     assert result.exit_code == 0
     assert result.stderr == ""
     first, second, third = result.stdout.splitlines()
-    assert first.startswith("player_activity@1: 2 rows, 0 removed, ")
+    assert first.startswith("player_activity@1: 2 rows (first sync), 2 online, ")
     assert first.endswith(" rows/s)")
     assert second.startswith("player_activity@2: 2 rows")
-    assert third.startswith("player_day: 1 row, 0 removed")
+    assert third.startswith("player_day: 1 row (first sync), 1 online")
     dry = arcade.fsync("online", "-s", "player_day", "--as-of", AS_OF, "--dry-run")
-    assert dry.stdout == "player_day: would write 1 row\n"
+    assert dry.stdout == "player_day: 1 row to serve\n"
 
 
 def test_online_json(arcade: Arcade) -> None:
@@ -55,6 +55,9 @@ def test_online_json(arcade: Arcade) -> None:
     assert {k: v for k, v in views["player_activity@2"].items() if k != "seconds"} == {
         "view": "player_activity@2",
         "rows": 2,
+        "written": 2,
+        "entities": 2,
+        "full": "first sync",
         "kept": 0,
         "removed": 0,
         "incomplete": 0,

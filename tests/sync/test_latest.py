@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from sync import FsyncError
 from sync.instants import DAY, from_datetime
-from sync.online.render import render
+from sync.online.render import Renderer
 from sync.registry.views import Feature, FeatureView, JoinKey
 from sync.warehouse.duckdb import DuckDBWarehouse
-from sync.warehouse.latest import latest_query
+from sync.warehouse.latest import Latest
 
 VIEW = FeatureView(
     name="v",
@@ -41,9 +41,10 @@ AS_OF = START + timedelta(hours=72)
 
 def newest(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime) -> dict[str, Any]:
     warehouse = DuckDBWarehouse(connection)
-    query = latest_query(view, warehouse, from_datetime(as_of))
-    with warehouse.arrow(query.rows) as batches, render(view, batches) as rows:
-        frames = b"".join(bytes(frame.slice(0, len(frame))) for frame in rows.frames())
+    latest = Latest(view, warehouse, from_datetime(as_of))
+    with warehouse.arrow(latest.rows()) as batches, Renderer(view) as renderer:
+        renderer.keep(batches)
+        frames = b"".join(bytes(rows) for frame in renderer.kept() for _, rows in frame.parts(100))
     return {key: msgspec.json.decode(value[32:]) for key, value in parse(frames)}
 
 

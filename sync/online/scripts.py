@@ -1,0 +1,100 @@
+"""What Redis does in one step, as Lua. Every row is compared by (event, created), its sortable prefix.
+
+A batch stays far below the near 4,000 pairs at which Lua's `unpack` fails.
+"""
+
+from sync.online.layout import PREFIX
+
+# The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
+# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too.
+# KEYS: rows, meta, pushed, staging, aside.
+# ARGV: fingerprint ("" but on the first shard), "1" for pushed rows, token of the rows aside, field, row, …
+MERGE = f"""
+if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
+    return redis.error_reply('REDEFINED')
+end
+local pushed = ARGV[2] == '1'
+if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
+local fields, best = {{}}, {{}}
+for i = 4, #ARGV, 2 do
+    local field, row = ARGV[i], ARGV[i + 1]
+    local other = best[field]
+    if not other then
+        fields[#fields + 1] = field
+        best[field] = row
+    elseif string.sub(row, 1, {PREFIX}) > string.sub(other, 1, {PREFIX}) then
+        best[field] = row
+    end
+end
+local function merge(key)
+    local stored, rows, kept = redis.call('HMGET', key, unpack(fields)), {{}}, 0
+    for i, field in ipairs(fields) do
+        local row, other = best[field], stored[i]
+        if other and other ~= row then
+            local mine, theirs = string.sub(row, 1, {PREFIX}), string.sub(other, 1, {PREFIX})
+            if theirs > mine or (theirs == mine and pushed) then
+                kept = kept + 1
+                row = nil
+            end
+        elseif other then
+            row = nil
+        end
+        if row then
+            rows[#rows + 1] = field
+            rows[#rows + 1] = row
+        end
+    end
+    local added = 0
+    if #rows > 0 then added = redis.call('HSET', key, unpack(rows)) end
+    return {{added, #rows / 2, kept}}
+end
+local done = merge(KEYS[1])
+if pushed then
+    if ARGV[3] ~= '' then merge(KEYS[5]) end
+    local scores = {{}}
+    for _, field in ipairs(fields) do
+        scores[#scores + 1] = string.sub(best[field], {PREFIX // 2 + 1}, {PREFIX})
+        scores[#scores + 1] = field
+    end
+    redis.call('ZADD', KEYS[3], 'GT', unpack(scores))
+end
+return done
+"""
+
+# Rows whose ttl has ended. KEYS: rows. ARGV: the first event time (16 digits) that is served, field, field, …
+EXPIRE = f"""
+local fields = {{}}
+for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
+local stored, gone = redis.call('HMGET', KEYS[1], unpack(fields)), {{}}
+for i, field in ipairs(fields) do
+    if stored[i] and string.sub(stored[i], 1, {PREFIX // 2}) < ARGV[1] then gone[#gone + 1] = field end
+end
+if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+return #gone
+"""
+
+# Pushed rows that the warehouse does not know go aside, before the rows aside take the place of all.
+# KEYS: rows, aside. ARGV: the warehouse's watermark (16 digits), field, field, …
+CARRY = f"""
+local fields = {{}}
+for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
+local live, aside = redis.call('HMGET', KEYS[1], unpack(fields)), redis.call('HMGET', KEYS[2], unpack(fields))
+local rows = {{}}
+for i, field in ipairs(fields) do
+    local row, other = live[i], aside[i]
+    if row and string.sub(row, {PREFIX // 2 + 1}, {PREFIX}) > ARGV[1]
+        and (not other or string.sub(row, 1, {PREFIX}) > string.sub(other, 1, {PREFIX})) then
+        rows[#rows + 1] = field
+        rows[#rows + 1] = row
+    end
+end
+if #rows > 0 then redis.call('HSET', KEYS[2], unpack(rows)) end
+return #rows / 2
+"""
+
+# What a run put aside, when it failed; the swap has taken it otherwise.
+# KEYS: staging, aside. ARGV: token
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return redis.call('UNLINK', KEYS[2])
+"""
