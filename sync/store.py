@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -23,10 +23,13 @@ if TYPE_CHECKING:
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
     from sync.offline.historical import HistoricalFeatures
+    from sync.online.push import Pushed
     from sync.online.read import OnlineFeatures
+    from sync.online.status import ViewStatus
     from sync.online.synchronize import Progress, SyncResult
     from sync.online.tokens import Token, TokenStore
     from sync.redis_server import RedisServer
+    from sync.verify import Verification
 
 
 class SyncError(FsyncError):
@@ -137,6 +140,49 @@ class FeatureStore:
             with redis_failures(self.redis_url):
                 write_services(client, self.project.name, registry.services)
         yield from Sync(self.project, target, self.redis_url, client, options, progress).views(views)
+
+    def push(self, view: str, rows: Any) -> "Pushed":
+        """Write rows of a view as they happen; newer ones in Redis stay, and the warehouse catches up later.
+
+        `rows`: a list of mappings, or a pyarrow, pandas or polars table, with the view's columns. Without a
+        created timestamp they were created now.
+        """
+        from sync.frames import as_table
+        from sync.online.connect import redis_failures
+        from sync.online.push import push_rows
+        from sync.registry.references import parse_view
+
+        found, table = self.registry.view(parse_view(view)), as_table(rows, "the rows to push")
+        client = self._client
+        with redis_failures(self.redis_url):
+            return push_rows(client, self.project.name, found, table)
+
+    def verify(self, select: Sequence[str] = (), *, sample: int | None = 1000) -> "list[Verification]":
+        """Compare Redis with a point-in-time join at the instant of each view's last sync.
+
+        `sample`: so many entities of each side; None for all.
+        """
+        from sync.online.connect import redis_failures
+        from sync.verify import verify_view
+
+        registry, target, client = self._current_registry(), self.target, self._client
+        views = [view for view in registry.select(tuple(select)) if view.online]
+        with redis_failures(self.redis_url):
+            return [verify_view(self.project, target, registry, client, view, sample) for view in views]
+
+    def status(self, select: Sequence[str] = (), *, online_only: bool = False) -> "list[ViewStatus]":
+        """What is in Redis of each view, how fresh it is, and what the warehouse has beside it."""
+        from sync.online.connect import redis_failures
+        from sync.online.status import view_statuses
+        from sync.warehouse.open import open_warehouse
+
+        views = [view for view in self.registry.select(tuple(select)) if view.online]
+        client = self._client
+        with ExitStack() as opened, redis_failures(self.redis_url):
+            warehouse = (
+                None if online_only else opened.enter_context(open_warehouse(self.project, self.target))
+            )
+            return list(view_statuses(client, self.project.name, views, warehouse))
 
     def plan(self, state: "str | Path | None" = None, *, save: bool = False) -> "Plan":
         """What changes between `state` (default: the one saved last) and the project as it stands.

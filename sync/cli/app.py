@@ -2,6 +2,7 @@ from typing import Annotated
 
 import typer
 
+from sync.cli.acl import acl
 from sync.cli.diff import diff
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
@@ -11,7 +12,9 @@ from sync.cli.online import online
 from sync.cli.plan import plan
 from sync.cli.redis import redis_app
 from sync.cli.serve import serve
+from sync.cli.status import status
 from sync.cli.token import token_app
+from sync.cli.verify import verify
 from sync.cli.views import views
 
 app = typer.Typer(
@@ -26,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(online)
+app.command()(verify)
+app.command()(status)
 app.command()(get)
 app.command()(historical)
 app.command()(serve)
@@ -33,6 +38,7 @@ app.command()(views)
 app.command()(lint)
 app.command()(plan)
 app.command()(diff)
+app.command()(acl)
 app.add_typer(redis_app, name="redis")
 app.add_typer(token_app, name="token")
 

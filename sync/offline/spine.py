@@ -12,6 +12,7 @@ import pyarrow
 import pyarrow.parquet
 
 from sync.errors import FsyncError, did_you_mean
+from sync.frames import as_table
 from sync.registry.references import parse_view
 from sync.registry.types import scalar_type
 from sync.registry.views import FeatureView
@@ -53,7 +54,7 @@ def open_spine(given: Any, manifest: Mapping[str, Any]) -> Spine:
         if text.lower().endswith(FILES) or "/" in text:
             return _file(Path(text))
         return _model(text, manifest)
-    return Spine("arrow", _table(given))
+    return Spine("arrow", as_table(given, "the spine"))
 
 
 def _file(path: Path) -> Spine:
@@ -82,28 +83,6 @@ def _model(name: str, manifest: Mapping[str, Any]) -> Spine:
     raise FsyncError(
         f"spine '{name}' is no model of the project{did_you_mean(name, (n['name'] for n in nodes))}; "
         "it may also be a .parquet or .csv file, or a SELECT"
-    )
-
-
-def _table(given: Any) -> pyarrow.Table:
-    try:
-        if isinstance(given, pyarrow.Table):
-            table = given
-        elif hasattr(given, "__arrow_c_stream__"):
-            table = pyarrow.RecordBatchReader.from_stream(given).read_all()
-        else:
-            raise FsyncError(
-                f"a spine is a table (pyarrow, pandas, polars), a file, a SELECT or a model, "
-                f"not {type(given).__name__}"
-            )
-    except (pyarrow.ArrowException, ValueError, TypeError) as error:
-        raise FsyncError(f"cannot read the spine as a table: {error}") from None
-    # A pandas index without a name is no data.
-    index = [name for name in table.column_names if re.fullmatch("__index_level_[0-9]+__", name)]
-    return (
-        table.drop_columns(index).replace_schema_metadata(None)
-        if index
-        else table.replace_schema_metadata(None)
     )
 
 

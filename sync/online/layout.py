@@ -77,7 +77,7 @@ def shard_of(field: str, shards: int) -> int:
 
 
 def shard_sql(column: str, shards: int) -> str:
-    return f"md5_number_upper({column}) % {shards}"
+    return "0" if shards == 1 else f"md5_number_upper({column}) % {shards}"
 
 
 def views_key(project: str) -> str:

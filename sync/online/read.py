@@ -116,6 +116,16 @@ class OnlineReader:
         return layout.unpack_meta(stored) if stored else None
 
 
+def read_meta(client: Any, project: str, reference: str, *, lenient: bool = False) -> ViewMeta | None:
+    stored = client.hgetall(layout.view_keys(project, reference).meta)
+    try:
+        return layout.unpack_meta(stored) if stored else None
+    except FsyncError:
+        if lenient:
+            return None
+        raise
+
+
 def _judge(view: Wanted, stored: bytes | None, as_of: int) -> dict[str, FeatureValue]:
     status, event, body = judge(view.meta, stored, as_of)
     event_timestamp = None if event is None else to_text(event)

@@ -98,3 +98,11 @@ RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return redis.call('UNLINK', KEYS[2])
 """
+
+# How fresh a view is, by what was pushed. KEYS: meta. ARGV: newest event and created timestamps, µs
+NEWEST = """
+for i, field in ipairs({'max_event', 'max_created'}) do
+    local stored = redis.call('HGET', KEYS[1], field)
+    if stored and tonumber(stored) < tonumber(ARGV[i]) then redis.call('HSET', KEYS[1], field, ARGV[i]) end
+end
+"""

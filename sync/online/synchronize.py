@@ -13,8 +13,9 @@ from sync.online.connect import RedisUnavailable, redis_failures
 from sync.online.layout import Source, ViewMeta
 from sync.online.lock import ViewLock, view_lock
 from sync.online.pipe import THROTTLED, Speed
+from sync.online.read import read_meta
 from sync.online.render import Frames, Renderer
-from sync.online.write import ViewWriter, read_meta, write_latest
+from sync.online.write import ViewWriter, write_latest
 from sync.project import Project, Target
 from sync.registry.durations import format_duration
 from sync.registry.views import FeatureView

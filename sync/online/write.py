@@ -229,16 +229,6 @@ class ViewWriter:
             ]
 
 
-def read_meta(client: Any, project: str, reference: str, *, lenient: bool = False) -> ViewMeta | None:
-    stored = client.hgetall(layout.view_keys(project, reference).meta)
-    try:
-        return layout.unpack_meta(stored) if stored else None
-    except FsyncError:
-        if lenient:
-            return None
-        raise
-
-
 def write_services(client: Any, project: str, services: dict[str, FeatureService]) -> None:
     key = layout.services_key(project)
     with node_of(client, key).pipeline(transaction=True) as transaction:

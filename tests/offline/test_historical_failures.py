@@ -194,5 +194,5 @@ def test_a_project_without_the_package(arcade: Arcade, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("given", [3, None, [1], {"player_id": ["p1"]}])
 def test_a_spine_that_is_no_table(shared: Arcade, given: object) -> None:
-    with pytest.raises(FsyncError, match="a spine is a table"):
+    with pytest.raises(FsyncError, match="the spine must be a table"):
         shared.store().get_historical_features(given, [FEATURE])

@@ -1,0 +1,29 @@
+"""Whatever a person has as a table, as an Arrow table."""
+
+import re
+from typing import Any
+
+import pyarrow
+
+from sync.errors import FsyncError
+
+
+def as_table(given: Any, what: str) -> pyarrow.Table:
+    """Of a pyarrow, pandas or polars table, or a list of mappings."""
+    try:
+        if isinstance(given, pyarrow.Table):
+            table = given
+        elif isinstance(given, list):
+            table = pyarrow.Table.from_pylist(given)
+        elif hasattr(given, "__arrow_c_stream__"):
+            table = pyarrow.RecordBatchReader.from_stream(given).read_all()
+        else:
+            raise FsyncError(
+                f"{what} must be a table (pyarrow, pandas, polars), a file, a SELECT or a model, "
+                f"not {type(given).__name__}"
+            )
+    except (pyarrow.ArrowException, ValueError, TypeError, AttributeError) as error:
+        raise FsyncError(f"cannot read {what} as a table: {error}") from None
+    # A pandas index without a name is no data.
+    index = [name for name in table.column_names if re.fullmatch("__index_level_[0-9]+__", name)]
+    return (table.drop_columns(index) if index else table).replace_schema_metadata(None)
