@@ -14,7 +14,9 @@ def as_table(given: Any, what: str) -> pyarrow.Table:
         if isinstance(given, pyarrow.Table):
             table = given
         elif isinstance(given, list):
-            table = pyarrow.Table.from_pylist(given)
+            # Arrow would take the names of the first row for those of all.
+            names = dict.fromkeys(name for row in given for name in row)
+            table = pyarrow.table({name: pyarrow.array([row.get(name) for row in given]) for name in names})
         elif hasattr(given, "__arrow_c_stream__"):
             table = pyarrow.RecordBatchReader.from_stream(given).read_all()
         else:

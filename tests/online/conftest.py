@@ -1,0 +1,93 @@
+"""Redis servers of Debian's package (or whatever is on the PATH), set up as people run them."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+Start = Callable[..., "Server"]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        # A Cluster's node also listens 10000 above.
+        return port if port < 50_000 else free_port()
+
+
+class Server:
+    def __init__(self, directory: Path, port: int, *options: str) -> None:
+        self.port, self._directory, self._options = port, directory, options
+        directory.mkdir(exist_ok=True)
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            ["redis-server", *self._arguments()], stdout=subprocess.DEVNULL, cwd=self._directory
+        )
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+                return
+            except OSError:
+                time.sleep(0.02)
+        raise AssertionError("redis-server did not start")
+
+    def _arguments(self) -> list[str]:
+        config = [option for option in self._options if option.endswith(".conf")]
+        rest = [option for option in self._options if not option.endswith(".conf")]
+        ports = [] if "--tls-port" in rest or config else ["--port", str(self.port)]
+        return [*config, *ports, "--bind", "127.0.0.1", "--dir", str(self._directory), *rest]
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    if shutil.which("redis-server") is None:
+        pytest.skip("no redis-server on the PATH")
+    servers: list[Server] = []
+
+    def start_one(*options: str, port: int | None = None) -> Server:
+        number = len(servers)
+        chosen = port or free_port()
+        servers.append(Server(tmp_path / f"redis-{number}", chosen, *options))
+        return servers[-1]
+
+    yield start_one
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.terminate()
+            server.process.wait()
+
+
+@pytest.fixture
+def cluster(start: Start) -> list[Server]:
+    """Three primaries that share the slots."""
+    nodes = [
+        start("--cluster-enabled", "yes", "--save", "", "--cluster-node-timeout", "2000") for _ in range(3)
+    ]
+    addresses = [f"127.0.0.1:{node.port}" for node in nodes]
+    subprocess.run(
+        ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
+    )
+    for node in nodes:
+        with redis.Redis(port=node.port) as client:
+            deadline = time.monotonic() + 20
+            while client.cluster("info")["cluster_state"] != "ok":
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+    return nodes

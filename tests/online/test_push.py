@@ -1,0 +1,227 @@
+"""Rows pushed past the warehouse, and syncs among them: the greatest (event, created) stays."""
+
+import json
+import threading
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sync import FsyncError
+from tests.conftest import Arcade
+
+VIEW = "player_activity@2"
+ROWS = "fsync:{arcade/player_activity@2}:rows"
+PUSHED = "fsync:{arcade/player_activity@2}:pushed"
+START = datetime(2024, 3, 1)
+
+
+def at(hours: float) -> datetime:
+    return START + timedelta(hours=hours)
+
+
+def row(player: str, event: float, created: float, sessions: int) -> dict[str, Any]:
+    return {
+        "player_id": player,
+        "event_timestamp": at(event),
+        "created_timestamp": at(created),
+        "sessions": sessions,
+        "play_minutes": 0.5,
+    }
+
+
+def load(arcade: Arcade, rows: list[dict[str, Any]]) -> None:
+    for player, event, created, sessions, minutes in (row.values() for row in rows):
+        values = f"'{player}', '{event}', '{created}', {sessions}, {minutes}"
+        arcade.execute(f"insert into player_activity_v2 values ({values})")
+
+
+def stored(arcade: Arcade) -> dict[str, int]:
+    return {key: value["sessions"] for key, value in arcade.stored(VIEW).items()}
+
+
+@pytest.fixture
+def empty(arcade: Arcade) -> Arcade:
+    arcade.execute("delete from player_activity_v2")
+    arcade.store().sync([VIEW], as_of=START)
+    return arcade
+
+
+def test_a_pushed_row_is_read_at_once_and_an_older_one_is_not(empty: Arcade) -> None:
+    store = empty.store()
+    assert store.push(VIEW, [row("a", 1, 1, 1)]) == (1, 1)
+    assert store.push(VIEW, [row("a", 0.5, 2, 9), row("b", 1, 1, 2)]) == (2, 1)
+    assert store.push(VIEW, [row("a", 1, 1, 8)]) == (1, 0), "what stands there came first"
+    answer = store.get_online_features(VIEW, ["a", "b"], as_of=at(2))
+    assert answer.to_dict()["player_activity@2:sessions"] == [1, 2]
+
+
+def test_one_entity_twice_in_a_push(empty: Arcade) -> None:
+    empty.store().push(VIEW, [row("a", 1, 1, 1), row("a", 3, 3, 3), row("a", 2, 2, 2)])
+    assert stored(empty) == {"a": 3}
+
+
+def test_the_warehouse_is_right_at_a_tie(empty: Arcade) -> None:
+    empty.store().push(VIEW, [row("a", 1, 1, 7)])
+    load(empty, [row("a", 1, 1, 1)])
+    empty.store().sync([VIEW], as_of=at(2))
+    assert stored(empty) == {"a": 1}
+    assert empty.client.zcard(PUSHED) == 0
+
+
+def test_a_full_sync_keeps_what_the_warehouse_does_not_know(empty: Arcade) -> None:
+    load(empty, [row("a", 1, 1, 1), row("b", 1, 1, 1)])
+    empty.store().push(VIEW, [row("a", 5, 5, 5), row("new", 4, 4, 4)])
+    (result,) = empty.store().sync([VIEW], as_of=at(6), full_refresh=True)
+    assert result.kept == 2
+    assert stored(empty) == {"a": 5, "b": 1, "new": 4}
+
+
+def test_without_a_created_timestamp_it_was_created_now(empty: Arcade) -> None:
+    given = row("a", 1, 1, 1)
+    del given["created_timestamp"]
+    empty.store().push(VIEW, [given])
+    created = int(empty.client.hget(ROWS, "a")[16:32])
+    assert abs(created / 1e6 - datetime.now().timestamp()) < 60
+
+
+def test_the_newest_event_counts_as_fresh(empty: Arcade) -> None:
+    empty.store().push(VIEW, [row("a", 5, 6, 1)])
+    (status,) = empty.store().status([VIEW])
+    assert status.ahead == status.online == 1
+    assert status.freshness == pytest.approx((datetime.now() - at(5)).total_seconds(), abs=100)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sesions": 1}, r"has no column sesions \(did you mean 'sessions'\?\)"),
+        ({"sessions": "many"}, "sessions is VARCHAR in the rows, but integer in the contract"),
+        ({"player_id": None}, "1 of the rows lack a key or an event timestamp"),
+        ({"event_timestamp": None}, "event_timestamp is .*; it must be a timestamp"),
+        ({"event_timestamp": 5}, "event_timestamp is BIGINT; it must be a timestamp"),
+        ({"play_minutes": float("nan")}, "play_minutes is NaN"),
+    ],
+)
+def test_rows_that_do_not_suit(empty: Arcade, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(FsyncError, match=message):
+        empty.store().push(VIEW, [{**row("a", 1, 1, 1), **given}])
+    assert stored(empty) == {}
+
+
+def test_what_is_no_table(empty: Arcade) -> None:
+    with pytest.raises(FsyncError, match="the rows to push must be a table"):
+        empty.store().push(VIEW, 5)
+    with pytest.raises(FsyncError, match="have no column sessions"):
+        empty.store().push(VIEW, [{"player_id": "a", "event_timestamp": at(1)}])
+
+
+def test_a_view_that_is_not_there_or_is_defined_otherwise(arcade: Arcade) -> None:
+    with pytest.raises(FsyncError, match="is not in Redis yet; run `fsync online`"):
+        arcade.store().push(VIEW, [row("a", 1, 1, 1)])
+    arcade.store().sync([VIEW], as_of=START)
+    with arcade.node("player_activity.v2") as node:
+        node["checksum"]["checksum"] = "another"
+    with pytest.raises(FsyncError, match="defined otherwise in Redis"):
+        arcade.store().push(VIEW, [row("a", 1, 1, 1)])
+
+
+def test_every_type_is_pushed_as_a_sync_writes_it(arcade: Arcade) -> None:
+    arcade.store().sync(["every_type"], as_of="2024-03-08")
+    key = "fsync:{arcade/every_type}:rows"
+    before = json.loads(arcade.client.hget(key, "1")[32:])
+    given = {
+        **{name: before[name] for name in ("small", "big", "single", "double", "flag", "label")},
+        "item_id": 1,
+        "event_timestamp": datetime(2024, 3, 9),
+        "huge": 5,
+        "exact": Decimal("12.50"),
+        "born": datetime(2000, 2, 29).date(),
+        "seen": datetime(2024, 3, 5, 1, 2, 3, 4),
+        "seen_tz": datetime(2024, 3, 5, 1, 2, 3, 500000),
+    }
+    assert arcade.store().push("every_type", [given]).written == 1
+    after = json.loads(arcade.client.hget(key, "1")[32:])
+    assert after == {**before, "huge": 5}
+
+
+OPERATIONS = st.lists(
+    st.one_of(
+        # What happens: to whom, how many hours before it is known, and whether the stream tells it.
+        st.tuples(st.just("event"), st.sampled_from("abc"), st.integers(0, 5), st.booleans()),
+        # The warehouse loads all but the newest few; a sync, of all rows or of changes.
+        st.tuples(st.just("load"), st.integers(0, 2)),
+        st.tuples(st.just("sync"), st.booleans()),
+    ),
+    min_size=3,
+    max_size=14,
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(OPERATIONS)
+def test_any_order_of_pushes_and_syncs_ends_in_the_greatest(arcade: Arcade, operations: list[Any]) -> None:
+    arcade.execute("delete from player_activity_v2")
+    arcade.client.flushall()
+    store = arcade.store()
+    store.sync([VIEW], as_of=START)
+    happened: list[dict[str, Any]] = []
+    pushed: list[dict[str, Any]] = []
+    loaded = synced = 0
+    for hour, (what, *details) in enumerate(operations, 1):
+        if what == "event":
+            player, delay, streamed = details
+            # Distinct instants: minutes keep rows of one event time apart by what is known when.
+            happened.append(row(player, hour - delay, hour, len(happened)))
+            if streamed:
+                pushed.append(happened[-1])
+                store.push(VIEW, [happened[-1]])
+        elif what == "load":
+            upto = max(loaded, len(happened) - details[0])
+            load(arcade, happened[loaded:upto])
+            loaded = upto
+        else:
+            store.sync([VIEW], as_of=at(hour), full_refresh=details[0])
+            synced = loaded
+        expected: dict[str, dict[str, Any]] = {}
+        for candidate in [*happened[:synced], *pushed]:
+            best = expected.get(candidate["player_id"])
+            order = (candidate["event_timestamp"], candidate["created_timestamp"])
+            if best is None or order > (best["event_timestamp"], best["created_timestamp"]):
+                expected[candidate["player_id"]] = candidate
+        assert stored(arcade) == {player: r["sessions"] for player, r in expected.items()}
+
+
+def test_a_stream_that_writes_all_through_full_syncs_loses_nothing(empty: Arcade) -> None:
+    """Every pushed row is newer than the warehouse's, so each entity must end at its last push."""
+    count, rounds = 3000, 12
+    players = f"select 'p' || i, '{START}', '{START}', 0, 0 from range({count}) as t (i)"
+    empty.execute(f"insert into player_activity_v2 {players}")
+    empty.store().sync([VIEW], as_of=at(1))
+    stop, failures, last = threading.Event(), [], dict.fromkeys((f"p{i}" for i in range(count)), 0)
+
+    def stream() -> None:
+        store, number = empty.store(), 0
+        try:
+            while not stop.is_set():
+                number += 1
+                players = [f"p{(number * 131 + i * 7) % count}" for i in range(40)]
+                store.push(
+                    VIEW, [row(player, 2 + number / 1000, 2 + number / 1000, number) for player in players]
+                )
+                last.update(dict.fromkeys(players, number))
+        except Exception as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=stream)
+    thread.start()
+    for number in range(rounds):
+        empty.store().sync([VIEW], as_of=at(100 + number), full_refresh=number % 3 != 2)
+    stop.set()
+    thread.join()
+    assert failures == []
+    assert stored(empty) == last
+    assert max(last.values()) > rounds
