@@ -118,6 +118,7 @@ class FeatureStore:
         `wait`: how long for another sync of a view, such as 5m. `retries`: of a view when Redis goes away.
         """
         from sync.online.connect import redis_failures
+        from sync.online.lock import new_owner
         from sync.online.pipe import MAXIMUM, THROTTLED
         from sync.online.synchronize import RETRY_SECONDS, Options, Sync
         from sync.online.write import write_services
@@ -139,7 +140,8 @@ class FeatureStore:
         if client is not None:
             with redis_failures(self.redis_url):
                 write_services(client, self.project.name, registry.services)
-        yield from Sync(self.project, target, self.redis_url, client, options, progress).views(views)
+        sync = Sync(self.project, target, self.redis_url, client, options, new_owner(), progress)
+        yield from sync.views(views)
 
     def push(self, view: str, rows: Any) -> "Pushed":
         """Write rows of a view as they happen; newer ones in Redis stay, and the warehouse catches up later.

@@ -7,7 +7,7 @@ from sync.registry.references import parse_feature
 from sync.registry.registry import FeatureService, Registry
 
 # What every client of ours says when it connects.
-CONNECT = "+hello +auth +ping +select +client|setname +client|setinfo +cluster|slots +cluster|shards +command"
+CONNECT = "+hello +auth +ping +select +client|setname +cluster|slots +cluster|shards +command"
 READ = "+hget +hmget +hgetall +multi +exec +discard"
 WRITE = (
     f"{READ} +get +set +del +unlink +exists +expire +pexpire +persist +rename +watch +unwatch +hset +hdel "

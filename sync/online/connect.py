@@ -129,6 +129,8 @@ def redis_failures(url: str) -> Iterator[None]:
         raise RedisUnavailable(f"{where} moves its slots ({error})") from None
     except redis.exceptions.RedisClusterException as error:
         raise RedisUnavailable(f"cannot reach {where} ({str(error).rstrip('.')})") from None
+    except redis.exceptions.NoPermissionError:
+        raise FsyncError(f"{where} {_HINTS['NOPERM']}") from None
     except redis.RedisError as error:
         raise _explained(where, str(error)) from None
 

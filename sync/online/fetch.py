@@ -17,7 +17,10 @@ def fetch_rows(
     On one server they are rows of one instant. In a Cluster the definitions are asked for after the rows:
     what was current then was so before.
     """
-    wanted = [_split(project, meta, own) for meta, own in zip(metas, fields, strict=True)]
+    wanted = []
+    for meta, asked in zip(metas, fields, strict=True):
+        shards = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
+        wanted.append(layout.by_shard([keys.rows for keys in shards], asked))
     one_server = not isinstance(client, redis.RedisCluster)
     with client.pipeline(transaction=one_server) as pipeline:
         for parts in wanted:
@@ -40,17 +43,6 @@ def fetch_rows(
                 found[position] = row
         rows.append(found)
     return rows
-
-
-def _split(project: str, meta: ViewMeta, fields: list[str]) -> "list[tuple[str, list[str], Sequence[int]]]":
-    """Of each shard that is asked: the key of its rows, the fields, and where they stand in the request."""
-    keys = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
-    if meta.shards == 1:
-        return [(keys[0].rows, fields, range(len(fields)))]
-    positions: dict[int, list[int]] = {}
-    for position, field in enumerate(fields):
-        positions.setdefault(layout.shard_of(field, meta.shards), []).append(position)
-    return [(keys[shard].rows, [fields[p] for p in own], own) for shard, own in sorted(positions.items())]
 
 
 def _ask_fingerprints(pipeline: Any, project: str, metas: Sequence[ViewMeta]) -> None:

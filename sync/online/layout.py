@@ -13,8 +13,9 @@ A view of n shards has the rows of shard i, from 1, under fsync:{<project>/<view
 meta of the view, in one place, says which of them are read, so that a switch of all of them is one write.
 """
 
+from collections.abc import Sequence
 from hashlib import md5
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -24,6 +25,7 @@ from sync.online.entity_key import timestamp_text_sql
 from sync.registry.registry import FeatureService
 from sync.registry.views import Feature, FeatureView, JoinKey
 
+Key = TypeVar("Key", str, bytes)
 LAYOUT = "1"
 PREFIX = 32
 
@@ -74,6 +76,16 @@ def shard_of(field: str, shards: int) -> int:
         return 0
     digest = md5(field.encode(), usedforsecurity=False).digest()
     return int.from_bytes(digest[:8], "little") % shards
+
+
+def by_shard(rows: Sequence[Key], fields: Sequence[str]) -> "list[tuple[Key, Sequence[str], Sequence[int]]]":
+    """Of each shard that is asked: the key of its rows, of those given, the fields, and their places."""
+    if len(rows) == 1:
+        return [(rows[0], fields, range(len(fields)))]
+    places: dict[int, list[int]] = {}
+    for place, field in enumerate(fields):
+        places.setdefault(shard_of(field, len(rows)), []).append(place)
+    return [(rows[shard], [fields[place] for place in own], own) for shard, own in sorted(places.items())]
 
 
 def shard_sql(column: str, shards: int) -> str:

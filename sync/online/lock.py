@@ -59,12 +59,22 @@ class ViewLock:
                 continue
 
 
+def new_owner() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
+
+
 @contextmanager
-def view_lock(client: Any, keys: Sequence[str], view: str, wait: float = 0.0) -> Iterator[ViewLock]:
-    """Raises FsyncError, naming the holder, when it is another's for longer than `wait` seconds."""
-    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex}"
+def view_lock(
+    client: Any, keys: Sequence[str], view: str, owner: str, wait: float = 0.0
+) -> Iterator[ViewLock]:
+    """Raises FsyncError, naming the holder, when it is another's for longer than `wait` seconds.
+
+    `owner`: of `new_owner`; what the same owner could not release, when Redis was away, is still its own.
+    """
     deadline = time.monotonic() + wait
     while not client.set(keys[0], owner, nx=True, px=LEASE_SECONDS * 1000):
+        if client.get(keys[0]) == owner.encode():
+            break
         if time.monotonic() >= deadline:
             holder: Any = client.get(keys[0]) or b"another process"
             host, _, rest = holder.decode(errors="replace").partition(":")

@@ -79,6 +79,7 @@ class Sync(NamedTuple):
     redis_url: str
     client: Any
     options: Options
+    owner: str
     progress: Progress | None = None
 
     def views(self, views: Sequence[FeatureView]) -> Iterator[SyncResult]:
@@ -111,7 +112,8 @@ class Sync(NamedTuple):
         if self.client is None:
             return self._dry_run(view)
         keys = layout.shard_keys(self.project.name, view.reference, view.shards, view.fingerprint)
-        with view_lock(self.client, [key.lock for key in keys], view.reference, self.options.wait) as lock:
+        locks = [key.lock for key in keys]
+        with view_lock(self.client, locks, view.reference, self.owner, self.options.wait) as lock:
             result = self._locked(view, lock)
         write_latest(self.client, self.project.name, view)
         return _told(view, result)

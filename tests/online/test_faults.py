@@ -1,0 +1,193 @@
+"""Killed at any instant: the view is whole, and the next run mends what is left."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import redis
+
+from sync import FeatureStore, FsyncError
+from tests.conftest import Arcade
+from tests.online.conftest import Start
+
+VIEW = "player_activity@2"
+ROWS = "fsync:{arcade/player_activity@2}:rows"
+COUNT = 20_000
+SYNC = """
+import sys
+from sync import FeatureStore
+store = FeatureStore(sys.argv[1], redis_url=sys.argv[2])
+store.registry, store.target
+print("ready", flush=True)
+store.sync([sys.argv[3]], as_of=sys.argv[4], full_refresh=sys.argv[5] == "full", max_speed=False)
+"""
+
+
+def generation(arcade: Arcade, number: int) -> None:
+    """Every player gets a row, created in the next hour, that says which generation it is of."""
+    hour = f"timestamp '2024-03-01' + interval {number} hour"
+    rows = f"select 'p' || i, {hour}, {hour}, {number}, 0 from range({COUNT}) as t (i)"
+    arcade.execute(f"insert into player_activity_v2 {rows}")
+
+
+def as_of(number: int) -> str:
+    return f"2024-03-{1 + number // 24:02} {number % 24:02}:30:00"
+
+
+def generations(client: "redis.Redis") -> set[int]:
+    return {int(row[32:].split(b":")[1].split(b",")[0]) for row in client.hgetall(ROWS).values()}
+
+
+@pytest.mark.parametrize("mode", ["full", "changes"])
+def test_a_client_that_is_killed_at_random_instants(arcade: Arcade, mode: str) -> None:
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 0)
+    store = arcade.store()
+    store.sync([VIEW], as_of=as_of(0))
+    chance, killed, whole = random.Random(7), 0, 0
+    for number in range(1, 11):
+        generation(arcade, number)
+        child = subprocess.Popen(
+            [sys.executable, "-c", SYNC, str(arcade.path), arcade.redis_url, VIEW, as_of(number), mode],
+            stdout=subprocess.PIPE,
+        )
+        with child:
+            assert child.stdout
+            child.stdout.readline()
+            time.sleep(chance.uniform(0, 0.5))
+            child.kill()
+            child.wait()
+        killed += 1
+        found = generations(arcade.client)
+        assert found <= {number - 1, number}, "a row of a generation that was already replaced"
+        assert arcade.client.hlen(ROWS) == COUNT
+        if mode == "full":
+            assert len(found) == 1, "old or new, never a mixture"
+        whole += len(found) == 1
+        # The killed run's lease, which another run would wait for.
+        arcade.client.delete("fsync:{arcade/player_activity@2}:lock")
+        (result,) = store.sync([VIEW], as_of=as_of(number))
+        assert generations(arcade.client) == {number}, result
+        assert result.entities == COUNT
+    left = [key for key in arcade.client.scan_iter() if b":next:" in key or b":old:" in key]
+    assert all(0 < arcade.client.ttl(key) <= 600 for key in left)
+    assert killed == 10
+
+
+def test_a_redis_that_is_killed_and_restarted_under_load(arcade: Arcade, start: Start) -> None:
+    arcade.execute("delete from player_activity_v2")
+    server = start("--appendonly", "yes", "--appendfsync", "always", "--save", "")
+    store = FeatureStore(arcade.path, redis_url=server.url)
+    chance = random.Random(3)
+    for number in range(6):
+        generation(arcade, number)
+
+        def restart() -> None:
+            time.sleep(chance.uniform(0.05, 0.5))
+            server.kill()
+            time.sleep(0.3)
+            server.start()
+
+        breaker = threading.Thread(target=restart)
+        breaker.start()
+        # It is tried again by itself.
+        (result,) = store.sync([VIEW], as_of=as_of(number), wait="90s")
+        breaker.join()
+        with redis.Redis.from_url(server.url) as client:
+            assert generations(client) == {number}, result
+            assert client.hlen(ROWS) == COUNT
+
+
+def test_a_network_that_is_cut_is_tried_again(arcade: Arcade) -> None:
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 1)
+    told: list[str] = []
+    cuts = iter(range(2))
+
+    def cut(_rows: int) -> None:
+        if next(cuts, None) is not None:
+            arcade.client.client_kill_filter(_type="normal", skipme=True)
+
+    from sync.online.synchronize import Progress
+
+    progress = Progress(lambda *_: None, cut, lambda _view, error, _seconds: told.append(error))
+    (result,) = arcade.store().sync_each([VIEW], as_of=as_of(1), progress=progress, wait="5s")
+    assert result.entities == COUNT
+    assert len(told) in (1, 2)
+    assert "cannot reach Redis" in told[0]
+
+
+def test_memory_that_ends_amid_changes_moves_no_watermark(arcade: Arcade) -> None:
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 0)
+    arcade.store().sync([VIEW], as_of=as_of(0))
+    hour = "timestamp '2024-03-01 01:00:00'"
+    rows = f"select 'new' || i, {hour}, {hour}, 1, 0 from range({COUNT}) as t (i)"
+    arcade.execute(f"insert into player_activity_v2 {rows}")
+    arcade.client.config_set("maxmemory", arcade.client.info("memory")["used_memory"] + 900_000)
+    try:
+        with pytest.raises(FsyncError, match="out of memory"):
+            arcade.store().sync([VIEW], as_of=as_of(1))
+    finally:
+        arcade.client.config_set("maxmemory", 0)
+    (result,) = arcade.store().sync([VIEW], as_of=as_of(1))
+    assert (result.full, result.rows, result.entities) == (None, COUNT, 2 * COUNT)
+
+
+def test_two_writers_take_turns(arcade: Arcade) -> None:
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 1)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            arcade.store().sync([VIEW], as_of=as_of(1), full_refresh=True, wait="60s")
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert arcade.client.hlen(ROWS) == COUNT
+
+
+def test_a_stalled_writer_does_not_write_over_its_successor(arcade: Arcade) -> None:
+    """Stopped amid changes, its lock taken by a run that redefines the view; then it goes on."""
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 0)
+    arcade.store().sync([VIEW], as_of=as_of(0))
+    generation(arcade, 1)
+    child = subprocess.Popen(
+        [sys.executable, "-c", SYNC, str(arcade.path), arcade.redis_url, VIEW, as_of(1), "changes"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.readline()
+        deadline = time.monotonic() + 20
+        while generations(arcade.client) == {0} and time.monotonic() < deadline:
+            time.sleep(0.001)
+        os.kill(child.pid, signal.SIGSTOP)
+        amid = generations(arcade.client)
+        arcade.client.delete("fsync:{arcade/player_activity@2}:lock")
+        generation(arcade, 2)
+        with arcade.node("player_activity.v2") as node:
+            node["checksum"]["checksum"] = "another"
+        arcade.store().sync([VIEW], as_of=as_of(2))
+        os.kill(child.pid, signal.SIGCONT)
+        child.wait(30)
+        error = child.stderr.read()
+    assert generations(arcade.client) == {2}
+    if amid == {0, 1}:
+        assert "another sync took over" in error
