@@ -76,23 +76,32 @@ class Renderer:
         """Read all rows; FsyncError when one cannot be served or two tie. How many keys there are."""
         with self._reading(batches):
             self._connection.execute(f"create or replace table kept as {self._rendered()}")
-            bad = self._row(
-                "select bad, count(*), min(key) from kept where bad is not null group by bad order by bad"
-            )
+            counted = self._row("select count(*), count(distinct key), count(bad) from kept")
+            rows, keys, bad = counted or (0, 0, 0)
             if bad:
-                raise self._unservable(*bad)
-            conflict = self._row(
-                "select key, count(distinct json), count(*) over () from kept "
-                "group by key having count(distinct json) > 1 order by key limit 1"
+                self._refuse_unservable()
+            if rows > keys:
+                self._refuse_conflicts()
+            return int(keys)
+
+    def _refuse_unservable(self) -> None:
+        bad = self._row(
+            "select bad, count(*), min(key) from kept where bad is not null group by bad order by bad"
+        )
+        if bad:
+            raise self._unservable(*bad)
+
+    def _refuse_conflicts(self) -> None:
+        conflict = self._row(
+            "select key, count(distinct json), count(*) over () from kept "
+            "group by key having count(distinct json) > 1 order by key limit 1"
+        )
+        if conflict:
+            raise FsyncError(
+                f"{self._view.reference}: key {conflict[0]!r} has {conflict[1]} different rows with the "
+                f"same event and created timestamp ({conflict[2]} such keys): none is the newest; "
+                "break the tie in the model"
             )
-            if conflict:
-                raise FsyncError(
-                    f"{self._view.reference}: key {conflict[0]!r} has {conflict[1]} different rows with the "
-                    f"same event and created timestamp ({conflict[2]} such keys): none is the newest; "
-                    "break the tie in the model"
-                )
-            counted = self._row("select count(distinct key) from kept")
-            return int(counted[0]) if counted else 0
 
     def kept(self) -> Iterator[Frames]:
         """Frames of the rows that were kept, a key once."""

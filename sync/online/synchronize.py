@@ -24,6 +24,8 @@ from sync.warehouse.latest import Changes, Counts, Latest
 from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
+# Of the warehouse, where it is of this process: hash tables of more entities spill to disk.
+MEMORY = "256MB"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -140,7 +142,7 @@ class Sync(NamedTuple):
         )
         run = _Run(
             view,
-            lambda: open_warehouse(self.project, self.target),
+            lambda: open_warehouse(self.project, self.target, MEMORY),
             writer,
             as_of,
             live,

@@ -104,7 +104,7 @@ def _text(value: str) -> str:
 
 
 @contextmanager
-def open_duckdb(project: Project, target: Target) -> Iterator[DuckDBWarehouse]:
+def open_duckdb(project: Project, target: Target, memory: str | None = None) -> Iterator[DuckDBWarehouse]:
     settings = target.settings
     path = str(settings.get("path", ":memory:"))
     if path == ":memory:":
@@ -119,6 +119,8 @@ def open_duckdb(project: Project, target: Target) -> Iterator[DuckDBWarehouse]:
         )
     connection = _waiting(lambda: _connect(location), location)
     try:
+        if memory:
+            connection.execute("set memory_limit = ?", [memory])
         _configure(connection, project, target)
         yield DuckDBWarehouse(connection)
     finally:

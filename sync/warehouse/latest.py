@@ -74,10 +74,15 @@ select
 from {self._view.relation} as t"""
 
     def changed_rows(self, watermark: int, as_of: int) -> str:
-        """Rows that came to be known after the watermark, or took effect after the former `as_of`."""
-        return self._newest(
-            f"{self._complete} and {self._known} and {self._alive()} and {self._changed(watermark, as_of)}"
-        )
+        """Rows that came to be known after the watermark, or took effect after the former `as_of`.
+
+        They are few: one scan and a sort are cheaper here than the second scan of a join.
+        """
+        changed = self._changed(watermark, as_of)
+        keys = ", ".join(self._keys)
+        return f"""
+{self._select(f"{self._complete} and {self._known} and {self._alive()} and {changed}")}
+qualify rank() over (partition by {keys} order by {self._order()} desc) = 1"""
 
     def changes(self, watermark: int) -> str:
         behind = self._created_by(watermark)
@@ -129,18 +134,12 @@ inner join tied on {same}"""
         return f"approx_count_distinct(case when {self._known} and {self._alive()} then {key} end)"
 
     def _newest(self, condition: str) -> str:
-        warehouse, keys = self._warehouse, [f"k{i}" for i in range(len(self._keys))]
-        features = [f"t.{warehouse.quote(feature.name)}" for feature in self._view.features]
-        values = [f"{column} as {name}" for name, column in zip(keys, self._keys, strict=True)]
-        values += [f"{self._event_us} as e", f"{self._created_us} as c"]
-        values += [f"{column} as f{i}" for i, column in enumerate(features)]
-        names = [*keys, "e", "c", *(f"f{i}" for i in range(len(features)))]
+        keys = [f"k{i}" for i in range(len(self._keys))]
+        names = [*keys, "e", "c", *(f"f{i}" for i in range(len(self._view.features)))]
         same = " and ".join(f"alive.{key} = newest.{key}" for key in keys)
         return f"""
 with alive as (
-    select {", ".join(values)}, {warehouse.order(self._event_us, self._created_us)} as o
-    from {self._view.relation} as t
-    where {condition}
+    {self._select(condition, f"{self._order()} as o")}
 ),
 newest as (
     select {", ".join(keys)}, max(o) as o
@@ -150,6 +149,16 @@ newest as (
 select {", ".join(f"alive.{name}" for name in names)}
 from alive
 inner join newest on {same} and alive.o = newest.o"""
+
+    def _select(self, condition: str, *more: str) -> str:
+        quote = self._warehouse.quote
+        values = [f"{column} as k{i}" for i, column in enumerate(self._keys)]
+        values += [f"{self._event_us} as e", f"{self._created_us} as c"]
+        values += [f"t.{quote(feature.name)} as f{i}" for i, feature in enumerate(self._view.features)]
+        return f"select {', '.join([*values, *more])} from {self._view.relation} as t where {condition}"
+
+    def _order(self) -> str:
+        return self._warehouse.order(self._event_us, self._created_us)
 
     def _happened(self, instant: int) -> str:
         return f"{self._event} <= {self._warehouse.literal(instant, self._event_kind)}"

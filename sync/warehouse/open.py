@@ -7,12 +7,15 @@ from sync.project import Project, Target
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
 
-def open_warehouse(project: Project, target: Target) -> AbstractContextManager[Warehouse]:
+def open_warehouse(
+    project: Project, target: Target, memory: str | None = None
+) -> AbstractContextManager[Warehouse]:
+    """`memory`: what an engine in this process may take, such as 256MB, unless the target itself says."""
     kind = target.settings["type"]
     if kind == "duckdb":
         from sync.warehouse.duckdb import open_duckdb
 
-        return open_duckdb(project, target)
+        return open_duckdb(project, target, memory)
     if kind == "bigquery":
         from sync.warehouse.bigquery import open_bigquery
 
