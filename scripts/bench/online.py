@@ -23,8 +23,6 @@ from typing import Any
 import duckdb
 import redis
 
-from sync import FeatureStore
-
 COLUMNS = {
     **{f"sessions_{n}d": ("bigint", f"(hash(i * {n}) % {10 ** (n % 5 + 1)})::bigint") for n in range(1, 7)},
     **{f"spend_{n}d": ("double", f"(hash(i * {n + 31}) % 100000) / 1000.0") for n in range(1, 5)},
@@ -244,10 +242,6 @@ def bench(scratch: Path, socket: Path, entities: int, runs: int) -> None:
     for name, run in (("1 % changed", changed), ("nothing changed", nothing)):
         print(f"{name:<39} {run['call']:6.3f} s  {run['call'] / full['call']:.1%} of the full refresh")
     print(f"memory: {memory:.0f} B an entity in Redis")
-    store = FeatureStore(project, redis_url=url)
-    start = time.perf_counter()
-    verification = store.verify()[0]
-    print(f"verify, a sample of {verification.rows}: {time.perf_counter() - start:.2f} s")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ class Speed(NamedTuple):
     in_flight: int
 
 
-# Readers wait less than a millisecond behind four small batches; behind more and larger ones Redis is busiest.
+# Readers wait little behind four small batches; behind more and larger ones Redis is busiest.
 THROTTLED = Speed(50, 4)
 MAXIMUM = Speed(200, 8)
 

@@ -16,9 +16,9 @@ from sync.online import layout
 from sync.online.entity_key import entity_key_sql
 from sync.registry.views import FeatureView
 
-ROWS_PER_BATCH = 50_000
+ROWS_PER_BATCH = 25_000
 # Of the renderer alone: it streams a few batches, and spills rows that it must keep.
-MEMORY = "128MB"
+MEMORY = "100MB"
 _TIME = -1
 
 _FRAMES = r"""

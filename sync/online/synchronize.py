@@ -25,7 +25,7 @@ from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
 # Of the warehouse, where it is of this process: hash tables of more entities spill to disk.
-MEMORY = "256MB"
+MEMORY = "200MB"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -200,7 +200,7 @@ class _Run(NamedTuple):
             counts = Counts(*warehouse.row(self._latest(warehouse).counts()))
         self.started(view.reference, why, counts.entities)
         with Renderer(view) as renderer, writer.aside():
-            with read_ahead(self._newest(renderer)) as frames:
+            with read_ahead(self._newest(renderer, counts.entities)) as frames:
                 staged = writer.stage(frames)
             if staged.added < staged.rows:
                 self._judge_ties()
@@ -282,9 +282,12 @@ class _Run(NamedTuple):
     def _latest(self, warehouse: Warehouse) -> Latest:
         return Latest(self.view, warehouse, self.as_of)
 
-    def _newest(self, renderer: Renderer) -> Generator[Frames, None, None]:
-        with self.open_warehouse() as warehouse, warehouse.arrow(self._latest(warehouse).rows()) as batches:
-            yield from renderer.stream(batches)
+    def _newest(self, renderer: Renderer, entities: int) -> Generator[Frames, None, None]:
+        with self.open_warehouse() as warehouse:
+            latest = self._latest(warehouse)
+            for part in latest.parts(entities):
+                with warehouse.arrow(latest.rows(part)) as batches:
+                    yield from renderer.stream(batches)
 
     def _judge_ties(self) -> None:
         with (

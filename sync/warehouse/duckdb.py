@@ -1,5 +1,5 @@
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from sync.warehouse.warehouse import TimeKind, WarehouseUnavailable
 
 # A dbt run may hold the file for long; a short wait covers the end of one, no more.
 LOCK_WAIT_SECONDS = 8.0
+# Another scan of the table costs less than a join that spills to disk.
+ENTITIES_PER_PART = 1_000_000
+ROWS_PER_BATCH = 50_000
 
 
 class DuckDBWarehouse:
@@ -48,6 +51,14 @@ class DuckDBWarehouse:
     def order(self, event_us: str, created_us: str) -> str:
         return f"cast({event_us} as hugeint) * {END} + {created_us}"
 
+    def parts(self, keys: Sequence[str], entities: int) -> list[str]:
+        count = -(-max(entities, 1) // ENTITIES_PER_PART)
+        return (
+            [f"hash({', '.join(keys)}) % {count} = {part}" for part in range(count)]
+            if count > 1
+            else ["true"]
+        )
+
     def row(self, sql: str) -> tuple[Any, ...]:
         with _failures():
             row: tuple[Any, ...] = self._connection.execute(sql).fetchall()[0]
@@ -59,7 +70,7 @@ class DuckDBWarehouse:
     @contextmanager
     def arrow(self, sql: str) -> Iterator[RecordBatchReader]:
         with _failures():
-            yield arrow_reader(self._connection, sql, 100_000)
+            yield arrow_reader(self._connection, sql, ROWS_PER_BATCH)
 
     def schema(self, sql: str) -> list[tuple[str, str]]:
         with _failures():

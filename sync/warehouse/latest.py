@@ -59,8 +59,12 @@ class Latest:
             own = warehouse.micros(self._created, self._created_kind)
             self._created_us = f"coalesce({own}, {self._event_us})"
 
-    def rows(self) -> str:
-        return self._newest(f"{self._complete} and {self._known} and {self._alive()}")
+    def rows(self, part: str = "true") -> str:
+        """Of all entities, or of a part."""
+        return self._newest(f"{self._complete} and {self._known} and {self._alive()} and {part}")
+
+    def parts(self, entities: int) -> list[str]:
+        return self._warehouse.parts(self._keys, entities)
 
     def counts(self) -> str:
         return f"""

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -32,6 +32,9 @@ class Warehouse(Protocol):
 
     def order(self, event_us: str, created_us: str) -> str:
         """One number that sorts as (event, created) does."""
+
+    def parts(self, keys: Sequence[str], entities: int) -> list[str]:
+        """Conditions that divide the entities, each part small enough to be grouped in memory."""
 
     def row(self, sql: str) -> tuple[Any, ...]: ...
 
