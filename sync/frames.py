@@ -1,6 +1,7 @@
 """Whatever a person has as a table, as an Arrow table."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow
@@ -13,7 +14,7 @@ def as_table(given: Any, what: str) -> pyarrow.Table:
     try:
         if isinstance(given, pyarrow.Table):
             table = given
-        elif isinstance(given, list):
+        elif isinstance(given, list) and all(isinstance(row, Mapping) for row in given):
             # Arrow would take the names of the first row for those of all.
             names = dict.fromkeys(name for row in given for name in row)
             table = pyarrow.table({name: pyarrow.array([row.get(name) for row in given]) for name in names})
