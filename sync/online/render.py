@@ -20,6 +20,8 @@ ROWS_PER_BATCH = 25_000
 # Of the renderer alone: it streams a few batches, and spills rows that it must keep.
 MEMORY = "100MB"
 _TIME = -1
+# Of a column of nothing but NULL, when the warehouse's driver does not say.
+_NEUTRAL = {"timestamp": "timestamp", "date": "date", "float": "double"}
 
 _FRAMES = r"""
 select
@@ -145,6 +147,11 @@ class Renderer:
         types = {name: kind for name, kind, *_ in self._rows("describe select * from batches")}
         keys = [f"k{i}" for i in range(len(view.join_keys))]
         features = [f"f{i}" for i in range(len(view.features))]
+        untyped = [
+            f"cast(null as {_NEUTRAL.get(feature.type, 'varchar')}) as {name}"
+            for feature, name in zip(view.features, features, strict=True)
+            if types[name] == '"NULL"'
+        ]
         checked = [(i, key, view.join_keys[i].type) for i, key in enumerate(keys)]
         checked += [(len(keys) + i, name, view.features[i].type) for i, name in enumerate(features)]
         bad = [
@@ -160,7 +167,7 @@ select
     c as created,
     {layout.json_sql(view.features, [(name, types[name]) for name in features])} as json,
     case {" ".join(bad)} end as bad
-from batches"""
+from (select *{f" replace ({', '.join(untyped)})" if untyped else ""} from batches)"""
 
     def _key(self) -> str:
         keys = self._view.join_keys

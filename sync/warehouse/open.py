@@ -20,7 +20,12 @@ def open_warehouse(
         from sync.warehouse.bigquery import open_bigquery
 
         return open_bigquery(target)
+    from sync.warehouse.adapter import DIALECTS, open_adapter
+
+    if kind in DIALECTS:
+        return open_adapter(target)
+    known = ["duckdb", "bigquery", *DIALECTS]
     raise WarehouseUnavailable(
-        f"{target.source}: target {target.name} is of type '{kind}'"
-        f"{did_you_mean(kind, ['duckdb', 'bigquery'])}; fsync reads duckdb and bigquery"
+        f"{target.source}: target {target.name} is of type '{kind}'{did_you_mean(kind, known)}; "
+        f"fsync reads {', '.join(known)}"
     )
