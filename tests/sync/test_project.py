@@ -57,7 +57,7 @@ def test_env_vars(arcade: Arcade, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ("arcade: {target: dev, outputs: {dev: {type: duckdb}}}", "is in memory and keeps nothing"),
         (
             "arcade: {target: dev, outputs: {dev: {type: duckdbb}}}",
-            "of type 'duckdbb' (did you mean 'duckdb'?); fsync reads duckdb and bigquery",
+            "of type 'duckdbb' (did you mean 'duckdb'?); fsync reads duckdb, bigquery,",
         ),
         (
             """arcade: {target: dev, outputs: {dev: {type: duckdb, path: "{{ env_var('NOT_SET') }}"}}}""",
