@@ -20,6 +20,7 @@ from sync.registry.views import FeatureView
 if TYPE_CHECKING:
     from sync.changes.diff import Diff
     from sync.changes.plan import Plan
+    from sync.engine import Engine
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
     from sync.offline.historical import HistoricalFeatures
@@ -81,6 +82,12 @@ class FeatureStore:
     @property
     def uses_own_redis(self) -> bool:
         return self._redis_url is None
+
+    @cached_property
+    def _engine(self) -> "Engine":
+        from sync.engine import Engine
+
+        return Engine()
 
     def views(self) -> list[FeatureView]:
         return list(self.registry.views.values())
@@ -157,7 +164,7 @@ class FeatureStore:
         found, table = self.registry.view(parse_view(view)), as_table(rows, "the rows to push")
         client = self._client
         with redis_failures(self.redis_url):
-            return push_rows(client, self.project.name, found, table)
+            return push_rows(client, self._engine, self.project.name, found, table)
 
     def verify(self, select: Sequence[str] = (), *, sample: int | None = 1000) -> "list[Verification]":
         """Compare Redis with a point-in-time join at the instant of each view's last sync.

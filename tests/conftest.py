@@ -25,6 +25,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("DBT_", "FSYNC_", "ARCADE_")):
             monkeypatch.delenv(name)
+    # Commands run in this process, which no one could give its priority back.
+    monkeypatch.setattr(os, "nice", lambda _: 0)
 
 
 @pytest.fixture(scope="session")

@@ -31,13 +31,17 @@ COLUMNS = {
 }
 MODEL = "select 1"
 SYNC = """
-import json, resource, sys, time
+import json, os, resource, sys, time
 from sync import FeatureStore
+from sync.cli.online import NICE
 store = FeatureStore(sys.argv[1], redis_url=sys.argv[2])
 store.registry, store.target
 import sync.online.synchronize
+options = json.loads(sys.argv[3])
+if not options.get("max_speed"):
+    os.nice(NICE)  # as the command does
 start = time.perf_counter()
-(result,) = store.sync(**json.loads(sys.argv[3]))
+(result,) = store.sync(**options)
 seconds = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(json.dumps({"call": seconds, "peak": peak, "written": result.written, "full": result.full}))

@@ -1,3 +1,4 @@
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,8 @@ from sync.cli.options import (
 
 if TYPE_CHECKING:
     from sync.online.synchronize import SyncResult
+
+NICE = 10
 
 
 def online(
@@ -60,6 +63,9 @@ def online(
 
     from sync.cli.progress import reporter
 
+    if not max_speed and hasattr(os, "nice"):
+        # Redis and its readers come first where they share this machine.
+        os.nice(NICE)
     results = []
     with reporter(log_format) as report:
         for result in store.sync_each(

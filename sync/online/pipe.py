@@ -1,5 +1,6 @@
 """Commands sent without waiting for each answer, with few of them on their way at once."""
 
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -8,14 +9,16 @@ from sync.online.connect import node_of
 
 
 class Speed(NamedTuple):
-    """Rows of a command, and commands on their way."""
+    """Rows of a command, commands on their way, and threads that read and render (None: one a core)."""
 
     rows: int
     in_flight: int
+    threads: int | None = None
 
 
-# Readers wait little behind four small batches; behind more and larger ones Redis is busiest.
-THROTTLED = Speed(50, 4)
+# Readers wait little behind four small batches; behind more and larger ones Redis is busiest. A Redis on the
+# same machine wants a core for itself.
+THROTTLED = Speed(50, 4, max((os.cpu_count() or 1) // 2, 1))
 MAXIMUM = Speed(200, 8)
 
 

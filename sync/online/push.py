@@ -8,6 +8,7 @@ import pyarrow
 import redis
 
 from sync.arrow import arrow_reader
+from sync.engine import Engine
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import now
 from sync.online import layout, scripts
@@ -33,14 +34,13 @@ class Pushed(NamedTuple):
     written: int
 
 
-def push_rows(client: Any, project: str, view: FeatureView, table: pyarrow.Table) -> Pushed:
+def push_rows(client: Any, engine: Engine, project: str, view: FeatureView, table: pyarrow.Table) -> Pushed:
     """Write rows of a view that is in Redis; without a created timestamp they were created now.
 
     Raises FsyncError, with nothing written, when the view is not there as defined or the rows do not suit.
     """
     meta = _defined(client, project, view)
-    with duckdb.connect(":memory:") as connection, Renderer(view) as renderer:
-        connection.execute("set TimeZone = 'UTC'")
+    with engine.cursor() as connection, Renderer(view, engine) as renderer:
         connection.register("given", table)
         try:
             renderer.keep(arrow_reader(connection, _shaped(view, connection, now()), 50_000))

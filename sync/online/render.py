@@ -1,6 +1,5 @@
-"""Arrow batches of newest rows, rendered into Redis' wire format by an in-memory DuckDB."""
+"""Arrow batches of newest rows, rendered into Redis' wire format by DuckDB."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import pyarrow.compute
 from pyarrow import RecordBatchReader
 
 from sync.arrow import arrow_reader
+from sync.engine import Engine
 from sync.errors import FsyncError
 from sync.instants import END
 from sync.online import layout
@@ -17,8 +17,6 @@ from sync.online.entity_key import entity_key_sql
 from sync.registry.views import FeatureView
 
 ROWS_PER_BATCH = 25_000
-# Of the renderer alone: it streams a few batches, and spills rows that it must keep.
-MEMORY = "100MB"
 _TIME = -1
 # Of a column of nothing but NULL, when the warehouse's driver does not say.
 _NEUTRAL = {"timestamp": "timestamp", "date": "date", "float": "double"}
@@ -51,15 +49,11 @@ class Frames(NamedTuple):
 
 
 class Renderer:
-    """Of one view; close it to give its space back. `max_event`, `max_created`: of rows rendered so far."""
+    """Of one view; close it, before the engine. `max_event`, `max_created`: of rows rendered so far."""
 
-    def __init__(self, view: FeatureView) -> None:
+    def __init__(self, view: FeatureView, engine: Engine) -> None:
         self._view = view
-        self._spill = tempfile.TemporaryDirectory(prefix="fsync-")
-        self._connection = duckdb.connect(
-            ":memory:", config={"temp_directory": self._spill.name, "memory_limit": MEMORY}
-        )
-        self._connection.execute("set TimeZone = 'UTC'")
+        self._connection = engine.cursor()
         self.max_event = self.max_created = 0
 
     def __enter__(self) -> "Renderer":
@@ -67,7 +61,6 @@ class Renderer:
 
     def __exit__(self, *exception: object) -> None:
         self._connection.close()
-        self._spill.cleanup()
 
     def stream(self, batches: RecordBatchReader) -> Iterator[Frames]:
         """Frames while the batches come; FsyncError at the end of them when a row cannot be served."""
@@ -77,7 +70,7 @@ class Renderer:
     def keep(self, batches: RecordBatchReader) -> int:
         """Read all rows; FsyncError when one cannot be served or two tie. How many keys there are."""
         with self._reading(batches):
-            self._connection.execute(f"create or replace table kept as {self._rendered()}")
+            self._connection.execute(f"create or replace temp table kept as {self._rendered()}")
             counted = self._row("select count(*), count(distinct key), count(bad) from kept")
             rows, keys, bad = counted or (0, 0, 0)
             if bad:

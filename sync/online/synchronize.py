@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any, NamedTuple
 
+from sync.engine import Engine
 from sync.errors import FsyncError
 from sync.instants import now, to_text
 from sync.online import layout
@@ -24,8 +25,8 @@ from sync.warehouse.latest import Changes, Counts, Latest
 from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
-# Of the warehouse, where it is of this process: hash tables of more entities spill to disk.
-MEMORY = "200MB"
+# Of the DuckDB in this process: hash tables of more entities spill to disk.
+MEMORY = "300MB"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 
@@ -85,42 +86,43 @@ class Sync(NamedTuple):
     progress: Progress | None = None
 
     def views(self, views: Sequence[FeatureView]) -> Iterator[SyncResult]:
-        for view in views:
-            started = time.monotonic()
-            try:
-                result = self._repeatedly(view)
-            except (RedisUnavailable, WarehouseUnavailable):
-                # Every other view would fail alike.
-                raise
-            except FsyncError as error:
-                message = str(error) if view.reference in str(error) else f"{view.reference}: {error}"
-                result = SyncResult(view.reference, error=message)
-            yield result._replace(seconds=time.monotonic() - started, dry_run=self.client is None)
+        with Engine(MEMORY, self.options.speed.threads) as engine:
+            for view in views:
+                started = time.monotonic()
+                try:
+                    result = self._repeatedly(view, engine)
+                except (RedisUnavailable, WarehouseUnavailable):
+                    # Every other view would fail alike.
+                    raise
+                except FsyncError as error:
+                    message = str(error) if view.reference in str(error) else f"{view.reference}: {error}"
+                    result = SyncResult(view.reference, error=message)
+                yield result._replace(seconds=time.monotonic() - started, dry_run=self.client is None)
 
-    def _repeatedly(self, view: FeatureView) -> SyncResult:
+    def _repeatedly(self, view: FeatureView, engine: Engine) -> SyncResult:
         """A run that fails leaves nothing to mend, so the next one simply starts anew."""
         for seconds in RETRY_SECONDS[: self.options.retries]:
             try:
                 with redis_failures(self.redis_url):
-                    return self._view(view)
+                    return self._view(view, engine)
             except RedisUnavailable as error:
                 if self.progress:
                     self.progress.retry(view.reference, str(error), seconds)
                 time.sleep(seconds)
         with redis_failures(self.redis_url):
-            return self._view(view)
+            return self._view(view, engine)
 
-    def _view(self, view: FeatureView) -> SyncResult:
+    def _view(self, view: FeatureView, engine: Engine) -> SyncResult:
         if self.client is None:
-            return self._dry_run(view)
+            return self._dry_run(view, engine)
         keys = layout.shard_keys(self.project.name, view.reference, view.shards, view.fingerprint)
         locks = [key.lock for key in keys]
         with view_lock(self.client, locks, view.reference, self.owner, self.options.wait) as lock:
-            result = self._locked(view, lock)
+            result = self._locked(view, lock, engine)
         write_latest(self.client, self.project.name, view)
         return _told(view, result)
 
-    def _locked(self, view: FeatureView, lock: ViewLock) -> SyncResult:
+    def _locked(self, view: FeatureView, lock: ViewLock, engine: Engine) -> SyncResult:
         options = self.options
         live = read_meta(self.client, self.project.name, view.reference, lenient=options.full_refresh)
         as_of = now() if options.as_of is None else options.as_of
@@ -142,7 +144,8 @@ class Sync(NamedTuple):
         )
         run = _Run(
             view,
-            lambda: open_warehouse(self.project, self.target, MEMORY),
+            lambda: open_warehouse(self.project, self.target, engine),
+            engine,
             writer,
             as_of,
             live,
@@ -168,9 +171,10 @@ class Sync(NamedTuple):
             return "a model or macro above the view changed"
         return None if view.created_timestamp else "the view has no created_timestamp"
 
-    def _dry_run(self, view: FeatureView) -> SyncResult:
+    def _dry_run(self, view: FeatureView, engine: Engine) -> SyncResult:
         as_of = now() if self.options.as_of is None else self.options.as_of
-        with open_warehouse(self.project, self.target) as warehouse, Renderer(view) as renderer:
+        opened = open_warehouse(self.project, self.target, engine)
+        with opened as warehouse, Renderer(view, engine) as renderer:
             latest = Latest(view, warehouse, as_of)
             billed = warehouse.scanned(latest.rows())
             if billed is not None:
@@ -188,6 +192,7 @@ class _Run(NamedTuple):
 
     view: FeatureView
     open_warehouse: Callable[[], AbstractContextManager[Warehouse]]
+    engine: Engine
     writer: ViewWriter
     as_of: int
     live: ViewMeta | None
@@ -199,7 +204,7 @@ class _Run(NamedTuple):
         with self.open_warehouse() as warehouse:
             counts = Counts(*warehouse.row(self._latest(warehouse).counts()))
         self.started(view.reference, why, counts.entities)
-        with Renderer(view) as renderer, writer.aside():
+        with Renderer(view, self.engine) as renderer, writer.aside():
             with read_ahead(self._newest(renderer, counts.entities)) as frames:
                 staged = writer.stage(frames)
             if staged.added < staged.rows:
@@ -235,7 +240,7 @@ class _Run(NamedTuple):
         """What changed since the last sync, each row in its place; or why that would not be enough."""
         view, writer = self.view, self.writer
         with ExitStack() as opened:
-            renderer = opened.enter_context(Renderer(view))
+            renderer = opened.enter_context(Renderer(view, self.engine))
             with self.open_warehouse() as warehouse:
                 latest = self._latest(warehouse)
                 changes = Changes(*warehouse.row(latest.changes(source.watermark)))
@@ -292,7 +297,7 @@ class _Run(NamedTuple):
     def _judge_ties(self) -> None:
         with (
             self.open_warehouse() as warehouse,
-            Renderer(self.view) as renderer,
+            Renderer(self.view, self.engine) as renderer,
             warehouse.arrow(self._latest(warehouse).ties()) as batches,
         ):
             renderer.keep(batches)

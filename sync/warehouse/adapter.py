@@ -57,6 +57,8 @@ DIALECTS = {
 
 
 class AdapterWarehouse:
+    skips = False
+
     def __init__(self, connections: Any, name: str) -> None:
         self._connections, self._name, self._dialect = connections, name, DIALECTS[name]
 

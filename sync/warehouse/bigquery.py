@@ -25,6 +25,8 @@ _OVER_LIMIT = re.compile(r"exceeded limit for bytes billed: (\d+)\. (\d+) or hig
 
 
 class BigQueryWarehouse:
+    skips = False
+
     def __init__(self, client: Any, settings: dict[str, Any]) -> None:
         self._client = client
         self._settings = settings

@@ -1,13 +1,14 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 from pyarrow import RecordBatchReader, Table
 
 from sync.arrow import arrow_reader
+from sync.engine import Engine
 from sync.errors import FsyncError
 from sync.instants import DAY, END, to_datetime
 from sync.project import Project, Target
@@ -18,9 +19,14 @@ LOCK_WAIT_SECONDS = 8.0
 # Another scan of the table costs less than a join that spills to disk.
 ENTITIES_PER_PART = 1_000_000
 ROWS_PER_BATCH = 50_000
+T = TypeVar("T")
+# Of a file that this process has open already; from DuckDB 2 on.
+_IN_USE = tuple(getattr(duckdb, name) for name in ("ResourceInUseException",) if hasattr(duckdb, name))
 
 
 class DuckDBWarehouse:
+    skips = True
+
     def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
         self._connection = connection
 
@@ -115,7 +121,7 @@ def _text(value: str) -> str:
 
 
 @contextmanager
-def open_duckdb(project: Project, target: Target, memory: str | None = None) -> Iterator[DuckDBWarehouse]:
+def open_duckdb(project: Project, target: Target, engine: Engine | None = None) -> Iterator[DuckDBWarehouse]:
     settings = target.settings
     path = str(settings.get("path", ":memory:"))
     if path == ":memory:":
@@ -128,14 +134,24 @@ def open_duckdb(project: Project, target: Target, memory: str | None = None) -> 
         raise WarehouseUnavailable(
             f"no DuckDB file at {location} (target {target.name}); run `dbt build` first"
         )
-    connection = _waiting(lambda: _connect(location), location)
+    suits = engine if not remote and not settings.get("attach") else None
+    connection, attached = _waiting(lambda: _open(location, suits), location)
     try:
-        if memory:
-            connection.execute("set memory_limit = ?", [memory])
         _configure(connection, project, target)
         yield DuckDBWarehouse(connection)
     finally:
         connection.close()
+        if suits and attached:
+            suits.detach(attached)
+
+
+def _open(location: str, engine: Engine | None) -> tuple[duckdb.DuckDBPyConnection, str | None]:
+    """A connection, and the name under which an engine has the file, the one that dbt gives it."""
+    if engine:
+        name = Path(location).stem
+        with suppress(duckdb.BinderException, *_IN_USE):
+            return engine.attach(location, name), name
+    return _connect(location), None
 
 
 def _connect(location: str) -> duckdb.DuckDBPyConnection:
@@ -146,7 +162,7 @@ def _connect(location: str) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(location)
 
 
-def _waiting(connect: Callable[[], duckdb.DuckDBPyConnection], location: str) -> duckdb.DuckDBPyConnection:
+def _waiting(connect: Callable[[], T], location: str) -> T:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
@@ -168,6 +184,7 @@ def _configure(connection: duckdb.DuckDBPyConnection, project: Project, target: 
     settings = target.settings
     try:
         connection.execute("set TimeZone = 'UTC'")
+        connection.execute("set enable_progress_bar = false")
         # External models name files relative to the folder dbt runs in, which is the project's.
         connection.execute("set file_search_path = ?", [str(project.directory)])
         for extension in settings.get("extensions") or []:

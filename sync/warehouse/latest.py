@@ -80,13 +80,19 @@ from {self._view.relation} as t"""
     def changed_rows(self, watermark: int, as_of: int) -> str:
         """Rows that came to be known after the watermark, or took effect after the former `as_of`.
 
-        They are few: one scan and a sort are cheaper here than the second scan of a join.
+        They are few: a sort is cheaper here than the second scan of a join.
         """
-        changed = self._changed(watermark, as_of)
-        keys = ", ".join(self._keys)
+        served = f"{self._complete} and {self._known} and {self._alive()}"
+        keys = ", ".join(f"k{i}" for i in range(len(self._keys)))
+        changed = "\n    union all\n    ".join(
+            self._select(f"{served} and {condition}") for condition in self._changed(watermark, as_of)
+        )
         return f"""
-{self._select(f"{self._complete} and {self._known} and {self._alive()} and {changed}")}
-qualify rank() over (partition by {keys} order by {self._order()} desc) = 1"""
+select *
+from (
+    {changed}
+) as changed
+qualify rank() over (partition by {keys} order by e desc, c desc) = 1"""
 
     def changes(self, watermark: int) -> str:
         behind = self._created_by(watermark)
@@ -104,12 +110,12 @@ from {self._view.relation} as t"""
         if self._view.ttl is None:
             return None
         ended = f"not ({self._alive()})"
-        since = f"({self._alive(as_of)} or {self._changed(watermark, as_of)})"
+        since = " or ".join([self._alive(as_of), *self._changed(watermark, as_of)])
         keys = ", ".join(f"{key} as k{i}" for i, key in enumerate(self._keys))
         return f"""
 select distinct {keys}
 from {self._view.relation} as t
-where {self._complete} and {self._known} and {ended} and {since}"""
+where {self._complete} and {self._known} and {ended} and ({since})"""
 
     def entities(self) -> str:
         """How many are served."""
@@ -174,14 +180,20 @@ inner join newest on {same} and alive.o = newest.o"""
         return f"({self._created} <= {literal} or ({self._created} is null and {self._happened(instant)}))"
 
     def _created_after(self, instant: int) -> str:
+        return f"({' or '.join(self._creations_after(instant))})"
+
+    def _creations_after(self, instant: int) -> list[str]:
         event = f"not {self._happened(instant)}"
         if not self._view.created_timestamp:
-            return event
+            return [event]
         literal = self._warehouse.literal(instant, self._created_kind)
-        return f"({self._created} > {literal} or ({self._created} is null and {event}))"
+        return [f"{self._created} > {literal}", f"({self._created} is null and {event})"]
 
-    def _changed(self, watermark: int, as_of: int) -> str:
-        return f"({self._created_after(watermark)} or not {self._happened(as_of)})"
+    def _changed(self, watermark: int, as_of: int) -> list[str]:
+        """Conditions of which one holds, if the warehouse can skip what a simple one rules out."""
+        took_effect = f"{self._created_by(watermark)} and not {self._happened(as_of)}"
+        conditions = [*self._creations_after(watermark), f"({took_effect})"]
+        return conditions if self._warehouse.skips else [f"({' or '.join(conditions)})"]
 
     def _alive(self, as_of: int | None = None) -> str:
         if self._view.ttl is None:

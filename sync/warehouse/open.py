@@ -2,20 +2,21 @@
 
 from contextlib import AbstractContextManager
 
+from sync.engine import Engine
 from sync.errors import did_you_mean
 from sync.project import Project, Target
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
 
 def open_warehouse(
-    project: Project, target: Target, memory: str | None = None
+    project: Project, target: Target, engine: Engine | None = None
 ) -> AbstractContextManager[Warehouse]:
-    """`memory`: what an engine in this process may take, such as 256MB, unless the target itself says."""
+    """`engine`: what reads a DuckDB file, if it can; one that is not bounded otherwise."""
     kind = target.settings["type"]
     if kind == "duckdb":
         from sync.warehouse.duckdb import open_duckdb
 
-        return open_duckdb(project, target, memory)
+        return open_duckdb(project, target, engine)
     if kind == "bigquery":
         from sync.warehouse.bigquery import open_bigquery
 

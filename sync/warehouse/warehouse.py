@@ -16,7 +16,13 @@ class WarehouseUnavailable(FsyncError):
 
 
 class Warehouse(Protocol):
-    """What fsync asks of a warehouse. Identifiers in SQL are always quoted through `quote`."""
+    """What fsync asks of a warehouse. Identifiers in SQL are always quoted through `quote`.
+
+    `skips`: a scan reads no more than the blocks which a comparison with a constant leaves, and costs nothing
+    else, so that several simple scans are cheaper than one with an `or`.
+    """
+
+    skips: bool
 
     def columns(self, relation: str) -> dict[str, str]:
         """Column names and types as the warehouse has them; LookupError when there is no such relation."""

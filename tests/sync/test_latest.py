@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sync import FsyncError
+from sync.engine import Engine
 from sync.instants import DAY, from_datetime
 from sync.online.render import Renderer
 from sync.registry.views import Feature, FeatureView, JoinKey
@@ -42,7 +43,7 @@ AS_OF = START + timedelta(hours=72)
 def newest(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime) -> dict[str, Any]:
     warehouse = DuckDBWarehouse(connection)
     latest = Latest(view, warehouse, from_datetime(as_of))
-    with warehouse.arrow(latest.rows()) as batches, Renderer(view) as renderer:
+    with warehouse.arrow(latest.rows()) as batches, Engine() as engine, Renderer(view, engine) as renderer:
         renderer.keep(batches)
         frames = b"".join(bytes(rows) for frame in renderer.kept() for _, rows in frame.parts(100))
     return {key: msgspec.json.decode(value[32:]) for key, value in parse(frames)}
