@@ -192,7 +192,7 @@ def main() -> None:
 
 def bench(scratch: Path, socket: Path, entities: int, runs: int) -> None:
     url, project = f"unix://{socket}", scratch / "project"
-    client = redis.Redis.from_url(url)
+    client = redis.Redis.from_url(url, socket_timeout=None)
     make_project(project, entities)
 
     def first(**options: Any) -> dict[str, Any]:

@@ -26,6 +26,7 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
         raise FsyncError(f"fsync serve needs {', '.join(missing)}; run `pip install 'fsync[serve]'`")
     import uvicorn
 
+    from sync.serving.http import HttpProtocol
     from sync.serving.redis_pipe import parse_address
 
     parse_address(settings.redis_url)
@@ -43,13 +44,12 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
         port=listen.port,
         workers=listen.workers,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         ws="none",
         access_log=False,
         log_level="warning",
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=75,
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )

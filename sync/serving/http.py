@@ -1,0 +1,288 @@
+"""HTTP/1.1 of one connection. Sockets, workers and signals are uvicorn's, which is told to use this protocol.
+
+A request is handed over as an object and answered by bytes: ASGI's dictionaries and messages would cost more
+than the answer.
+"""
+
+import asyncio
+import re
+import time
+from collections import deque
+from email.utils import formatdate
+from http import HTTPStatus
+from secrets import token_hex
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote
+
+import httptools
+
+IDLE_SECONDS = 75.0
+# Of requests that a client sends before the first is answered; then it must wait.
+PIPELINED = 8
+LONGEST_HEAD = 64 << 10
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_STATUS = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
+
+
+class Response(NamedTuple):
+    status: int
+    kind: bytes
+    body: bytes
+    allow: bytes = b""
+
+
+class Request:
+    """`consumer` and `reason` (of a refusal) are for the log."""
+
+    __slots__ = (
+        "authorization",
+        "body",
+        "consumer",
+        "id",
+        "keep_alive",
+        "method",
+        "path",
+        "reason",
+        "started",
+    )
+
+    def __init__(self) -> None:
+        self.started = time.perf_counter()
+        self.method, self.path, self.body, self.id = "", "", b"", b""
+        self.authorization: bytes | None = None
+        self.consumer, self.reason = "", ""
+        self.keep_alive = True
+
+
+class Answering(Protocol):
+    """What answers. `refused`: of a request that never came whole."""
+
+    max_body: int
+    timeout: float
+
+    async def answer(self, request: Request) -> Response: ...
+
+    def refused(self, request: Request, status: int, message: str) -> Response: ...
+
+
+class HttpProtocol(asyncio.Protocol):
+    """One request at a time is answered, in the order they came."""
+
+    _prefix, _number = token_hex(4).encode(), 0
+    _date, _date_until = b"", 0.0
+
+    def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
+        del app_state
+        self._app: Answering = config.loaded_app
+        self._connections, self._tasks = server_state.connections, server_state.tasks
+        self._loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self._transport: Any = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._heard = 0.0
+        self._url, self._body_size = b"", 0
+        # None once it is complete.
+        self._head_size: int | None = None
+        self._chunks: list[bytes] = []
+        self._request: Request | None = None
+        self._waiting: deque[Request] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._writable: asyncio.Event | None = None
+        self._last = False
+
+    # A connection's life.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._connections.add(self)
+        self._heard = self._loop.time()
+        self._watch(IDLE_SECONDS)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        del error
+        self._connections.discard(self)
+        if self._timer:
+            self._timer.cancel()
+        if self._writable:
+            self._writable.set()
+        self._waiting.clear()
+
+    def shutdown(self) -> None:
+        """The server stops: what came whole is answered."""
+        self._last = True
+        if self._task is None:
+            self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._writable = asyncio.Event()
+
+    def resume_writing(self) -> None:
+        if self._writable:
+            self._writable.set()
+        self._writable = None
+
+    def _watch(self, seconds: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        """A client that is silent is let go: soon amid a request, later between two."""
+        allowed = self._app.timeout if self._request else IDLE_SECONDS
+        left = self._heard + allowed - self._loop.time()
+        if self._task is not None or left > 0:
+            self._watch(max(left, allowed / 2))
+        elif self._request:
+            self._refuse(408, "the request did not come in time")
+        else:
+            self._transport.close()
+
+    # What comes.
+
+    def data_received(self, data: bytes) -> None:
+        before = self._request
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._refuse(400, "this server speaks HTTP/1.1 and no other protocol")
+        except httptools.HttpParserError as error:
+            if not self._last:
+                self._refuse(400, f"this is no HTTP: {error}")
+        else:
+            if self._request is None:
+                return
+            if self._request is not before:
+                # The rest must follow soon.
+                self._watch(self._app.timeout)
+            if self._head_size is not None:
+                self._head_size += len(data)
+                if self._head_size > LONGEST_HEAD:
+                    self._refuse(431, "the request's head is too long")
+
+    def on_message_begin(self) -> None:
+        self._request, self._heard = Request(), self._loop.time()
+        self._url, self._head_size, self._body_size, self._chunks = b"", 0, 0, []
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        request = self._request
+        if request is None:
+            return
+        name = name.lower()
+        if name == b"authorization":
+            request.authorization = value
+        elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request.id = value
+        elif name == b"content-length" and value.isdigit() and int(value[:18]) > self._app.max_body:
+            self._refuse(413, f"the body has more than {self._app.max_body} bytes")
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_headers_complete(self) -> None:
+        self._head_size = None
+
+    def on_body(self, chunk: bytes) -> None:
+        self._chunks.append(chunk)
+        self._body_size += len(chunk)
+        if self._body_size > self._app.max_body:
+            self._refuse(413, f"the body has more than {self._app.max_body} bytes")
+
+    def on_message_complete(self) -> None:
+        request, self._request = self._request, None
+        if request is None or self._last:
+            return
+        request.id = request.id or self._next_id()
+        request.method = self._parser.get_method().decode()
+        request.path = self._path()
+        request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        request.keep_alive = self._parser.should_keep_alive()
+        if self._task is None:
+            self._begin(request)
+            return
+        self._waiting.append(request)
+        if len(self._waiting) >= PIPELINED:
+            self._transport.pause_reading()
+
+    def _path(self) -> str:
+        url = self._url
+        if not url.startswith(b"/"):
+            try:
+                url = httptools.parse_url(url).path or b"/"
+            except httptools.HttpParserError:
+                url = b"/"
+        path = url.partition(b"?")[0].decode("latin-1")
+        return unquote(path) if "%" in path else path
+
+    # What goes.
+
+    def _begin(self, request: Request) -> None:
+        self._task = task = self._loop.create_task(self._answer(request))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, request: Request) -> None:
+        self._write(request, await self._app.answer(request))
+        if self._writable:
+            # The client does not read what it asked for.
+            try:
+                await asyncio.wait_for(self._writable.wait(), IDLE_SECONDS)
+            except TimeoutError:
+                self._transport.abort()
+        self._heard = self._loop.time()
+        self._task = None
+        if self._transport.is_closing():
+            return
+        if self._last:
+            self._transport.close()
+        elif self._waiting:
+            self._begin(self._waiting.popleft())
+            self._transport.resume_reading()
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Of a request that never came whole: what follows on the connection means nothing."""
+        request = self._request or Request()
+        request.id = request.id or self._next_id()
+        self._request, self._last = None, True
+        request.keep_alive = False
+        if self._task is None and not self._transport.is_closing():
+            self._write(request, self._app.refused(request, status, message))
+        else:
+            self._transport.pause_reading()
+
+    def _write(self, request: Request, response: Response) -> None:
+        if self._transport.is_closing():
+            return
+        status, kind, body, _ = response
+        head = [
+            _STATUS[status],
+            b"date: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
+            % (self._now(), kind, len(body), request.id),
+        ]
+        if response.allow:
+            head.append(b"allow: %b\r\n" % response.allow)
+        elif status == 401:
+            head.append(b"www-authenticate: Bearer\r\n")
+        elif status in (429, 503):
+            head.append(b"retry-after: 1\r\n")
+        if not request.keep_alive or self._last:
+            head.append(b"connection: close\r\n")
+        head.append(b"\r\n")
+        if request.method != "HEAD":
+            head.append(body)
+        self._transport.write(b"".join(head))
+        if not request.keep_alive:
+            self._transport.close()
+
+    @classmethod
+    def _next_id(cls) -> bytes:
+        HttpProtocol._number += 1
+        return b"%b-%x" % (cls._prefix, cls._number)
+
+    def _now(self) -> bytes:
+        instant = time.time()
+        if instant >= HttpProtocol._date_until:
+            HttpProtocol._date = formatdate(instant, usegmt=True).encode()
+            HttpProtocol._date_until = float(int(instant) + 1)
+        return self._date
