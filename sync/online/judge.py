@@ -1,23 +1,28 @@
 """What a stored row says at an instant: ttl by event time, and nothing from after the instant."""
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from sync.online.layout import ViewMeta, split_row
+from sync.online.layout import CREATED, EVENT, ViewMeta, instant_text
 
 Status = Literal["PRESENT", "NULL", "NOT_FOUND", "OUTSIDE_MAX_AGE"]
 
 
-def judge(meta: ViewMeta, stored: bytes | None, as_of: int) -> tuple[Status, int | None, bytes]:
-    """The row's status, its event µs, and the JSON object of its features when it is PRESENT.
+class Bounds(NamedTuple):
+    """Of event times that are served, spelled as a row spells them, so that rows compare as they stand."""
 
-    Whoever is not PRESENT is served the features' defaults; a PRESENT row's null is NULL.
-    """
-    if stored is None:
-        return "NOT_FOUND", None, b""
-    event, created, body = split_row(stored)
-    # A row from after `as_of` says nothing about what was true then.
-    if event > as_of or created > as_of:
-        return "NOT_FOUND", None, b""
-    if meta.ttl is not None and event < as_of - meta.ttl:
-        return "OUTSIDE_MAX_AGE", event, b""
-    return "PRESENT", event, body
+    oldest: bytes
+    latest: bytes
+
+
+def bounds(meta: ViewMeta, as_of: int) -> Bounds:
+    oldest = 0 if meta.ttl is None else max(as_of - meta.ttl, 0)
+    return Bounds(instant_text(oldest), instant_text(as_of))
+
+
+def judge(stored: bytes | None, bounds: Bounds) -> Status:
+    """Whoever is not PRESENT is served the features' defaults; a PRESENT row's null is NULL."""
+    oldest, latest = bounds
+    # A row from after the instant says nothing about what was true then.
+    if stored is None or stored[EVENT] > latest or stored[CREATED] > latest:
+        return "NOT_FOUND"
+    return "OUTSIDE_MAX_AGE" if stored[EVENT] < oldest else "PRESENT"

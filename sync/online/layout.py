@@ -28,6 +28,8 @@ from sync.registry.views import Feature, FeatureView, JoinKey
 Key = TypeVar("Key", str, bytes)
 LAYOUT = "1"
 PREFIX = 32
+# Of a stored row.
+EVENT, CREATED, BODY = slice(PREFIX // 2), slice(PREFIX // 2, PREFIX), slice(PREFIX, None)
 
 
 class ViewKeys(NamedTuple):
@@ -205,6 +207,11 @@ def unpack_meta(stored: dict[bytes, bytes]) -> ViewMeta:
         raise FsyncError(
             f"the meta of a view in Redis is damaged ({error}); run `fsync online --full-refresh`"
         ) from None
+
+
+def instant_text(instant: int) -> bytes:
+    """As rows spell it: 16 digits, which sort as the instants do."""
+    return b"%016d" % min(max(instant, 0), END - 1)
 
 
 def split_row(value: bytes) -> tuple[int, int, bytes]:

@@ -10,7 +10,7 @@ from sync.instants import to_text
 from sync.online import layout
 from sync.online.entity_key import entity_key
 from sync.online.fetch import fetch_rows
-from sync.online.judge import Status, judge
+from sync.online.judge import Bounds, Status, bounds, judge
 from sync.online.layout import ViewMeta
 from sync.online.resolve import Resolver, Wanted, key_by_name, union_of_keys
 from sync.registry.views import JoinKey
@@ -75,8 +75,9 @@ class OnlineReader:
             raise FsyncError(f"{features} is being synced over and over with changing definitions; try again")
         rows: list[dict[str, FeatureValue]] = [{} for _ in entities]
         for view, stored in zip(wanted, fetched, strict=True):
+            served = bounds(view.meta, as_of)
             for row, value in zip(rows, stored, strict=True):
-                row.update(_judge(view, value, as_of))
+                row.update(_judge(view, value, served))
         return OnlineFeatures(
             to_text(as_of), [OnlineRow(key, row) for key, row in zip(entities, rows, strict=True)]
         )
@@ -126,15 +127,17 @@ def read_meta(client: Any, project: str, reference: str, *, lenient: bool = Fals
         raise
 
 
-def _judge(view: Wanted, stored: bytes | None, as_of: int) -> dict[str, FeatureValue]:
-    status, event, body = judge(view.meta, stored, as_of)
-    event_timestamp = None if event is None else to_text(event)
-    values = msgspec.json.decode(body) if status == "PRESENT" else {}
+def _judge(view: Wanted, stored: bytes | None, served: Bounds) -> dict[str, FeatureValue]:
+    status, event, values = judge(stored, served), None, {}
+    if stored is not None and status != "NOT_FOUND":
+        event = to_text(int(stored[layout.EVENT]))
+    if stored is not None and status == "PRESENT":
+        values = msgspec.json.decode(stored[layout.BODY])
     answers = {}
     for label, feature in view.features:
         if status != "PRESENT":
-            answers[label] = FeatureValue(feature.default, status, event_timestamp)
+            answers[label] = FeatureValue(feature.default, status, event)
             continue
         value = values.get(feature.name)
-        answers[label] = FeatureValue(value, "NULL" if value is None else "PRESENT", event_timestamp)
+        answers[label] = FeatureValue(value, "NULL" if value is None else "PRESENT", event)
     return answers

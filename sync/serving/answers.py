@@ -25,8 +25,7 @@ _FEAST_STATUSES = {
 }
 
 
-def encode(value: Any) -> bytes:
-    return msgspec.json.encode(value)
+encode = msgspec.json.Encoder().encode
 
 
 def value_and_status(column: Column, rows: Sequence[Row]) -> tuple[bytes, str]:
@@ -37,16 +36,27 @@ def value_and_status(column: Column, rows: Sequence[Row]) -> tuple[bytes, str]:
     return value, "NULL" if value == NULL else "PRESENT"
 
 
-def batch_item(plan: Plan, entity: Any, rows: Sequence[Row], with_events: bool) -> bytes:
+def batch_items(
+    plan: Plan, entities: Sequence[Any], rows: Sequence[Sequence[Row]], with_events: bool
+) -> list[bytes]:
     """As Unity's JsonUtility reads it: a list, and a field of its own for each kind of value."""
     pieces = plan.pieces.get("batch")
     if pieces is None:
         pieces = plan.pieces["batch"] = BatchPieces.of(plan)
-    if pieces.filled_in_order and not with_events and rows[0].status == "PRESENT" and not rows[0].has_null:
-        filled = pieces.filled_in_order[:]
-        filled[2:-1:2] = rows[0].values
-        filled[1] = encode(entity) + filled[1]
-        return b"".join(filled)
+    between = [] if with_events else pieces.filled_in_order
+    items = []
+    for entity, own in zip(entities, rows, strict=True):
+        if between and own[0].values and not own[0].has_null:
+            filled = between[:]
+            filled[1] = encode(entity)
+            filled[3:-1:2] = own[0].values
+            items.append(b"".join(filled))
+        else:
+            items.append(_batch_item(pieces, entity, own, with_events))
+    return items
+
+
+def _batch_item(pieces: "BatchPieces", entity: Any, rows: Sequence[Row], with_events: bool) -> bytes:
     items = []
     for column, present, other in pieces.columns:
         row = rows[column.view]
@@ -76,7 +86,7 @@ class BatchPieces(NamedTuple):
         order = [(column.view, column.slot) for column in plan.columns]
         if order != [(0, slot) for slot in range(len(order))]:
             return cls(columns, [])
-        filled: list[Any] = [b'{"entityId":', b',"features":[' + columns[0][1], None]
+        filled: list[Any] = [b'{"entityId":', None, b',"features":[' + columns[0][1], None]
         for _, present, _ in columns[1:]:
             filled += [b"}," + present, None]
         return cls(columns, [*filled, b"}]}"])

@@ -88,7 +88,7 @@ class Application:
         return response
 
     def refused(self, request: Request, status: int, message: str) -> Response:
-        """Of a request that never came whole."""
+        """Of a request that never came whole, or that failed."""
         self._count(request, "unknown", status)
         return self._error(request, status, message)
 

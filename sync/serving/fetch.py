@@ -7,8 +7,8 @@ import hiredis
 import msgspec
 
 from sync.instants import to_text
-from sync.online.judge import Status, judge
-from sync.online.layout import by_shard
+from sync.online.judge import Status, bounds, judge
+from sync.online.layout import BODY, EVENT, by_shard
 from sync.serving.plan import Plan, ViewPlan
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
@@ -20,16 +20,15 @@ class PlanOutdated(Exception):
     """A view was synced since its meta was read: the plan must be made again."""
 
 
-class Row(NamedTuple):
-    """`values`: a JSON text for each of the view plan's names; empty unless the status is PRESENT.
-
-    `has_null`: any of them may be null.
+class Row(msgspec.Struct, gc=False):
+    """`event`: as it is stored. `values`: a JSON text for each of the view plan's names; empty unless the
+    status is PRESENT. `has_null`: any of them may be null.
     """
 
     status: Status
-    event: int | None
-    values: tuple[Any, ...]
-    has_null: bool
+    event: bytes | None = None
+    values: tuple[Any, ...] = ()
+    has_null: bool = False
 
 
 class Part(NamedTuple):
@@ -76,29 +75,40 @@ async def fetch(redis: RedisPipe, parts: Sequence[Part], as_of: int) -> list[lis
                 for place, row in zip(places, answers[at], strict=True):
                     stored[place] = row
                 at += 1
-            views.append([_row(view, row, as_of) for row in stored])
+            views.append(_rows(view, stored, as_of))
         if not fields:
             views = [[] for _ in plan.views]
         fetched.append(views)
     return fetched
 
 
-def _row(view: ViewPlan, stored: bytes | None, as_of: int) -> Row:
+def _rows(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> list[Row]:
+    served, decode, astuple = bounds(view.meta, as_of), view.decode, msgspec.structs.astuple
+    rows = []
     try:
-        status, event, body = judge(view.meta, stored, as_of)
-        if not body:
-            return Row(status, event, (), False)
-        try:
-            values, has_null = msgspec.structs.astuple(view.decode(body)), b"null" in body
-        except msgspec.ValidationError:
-            # A feature that is missing in the row is null.
-            values, has_null = msgspec.structs.astuple(view.decode_gaps(body)), True
-        return Row(status, event, values, has_null)
+        for row in stored:
+            status = judge(row, served)
+            if row is None or status == "NOT_FOUND":
+                rows.append(MISSING)
+                continue
+            if status == "OUTSIDE_MAX_AGE":
+                rows.append(Row(status, row[EVENT]))
+                continue
+            body = row[BODY]
+            try:
+                rows.append(Row(status, row[EVENT], astuple(decode(body)), b"null" in body))
+            except msgspec.ValidationError:
+                # A feature that is missing in the row is null.
+                rows.append(Row(status, row[EVENT], astuple(view.decode_gaps(body)), True))
     except ValueError:
         raise RedisDown(
             f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"
         ) from None
+    return rows
 
 
-def event_text(event: int | None) -> bytes:
-    return b"null" if event is None else b'"%s"' % to_text(event).encode()
+def event_text(event: bytes | None) -> bytes:
+    return b"null" if event is None else b'"%s"' % to_text(int(event)).encode()
+
+
+MISSING = Row("NOT_FOUND")

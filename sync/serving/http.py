@@ -5,6 +5,7 @@ than the answer.
 """
 
 import asyncio
+import logging
 import re
 import time
 from collections import deque
@@ -16,6 +17,7 @@ from urllib.parse import unquote
 
 import httptools
 
+_LOG = logging.getLogger("uvicorn.error")
 IDLE_SECONDS = 75.0
 # Of requests that a client sends before the first is answered; then it must wait.
 PIPELINED = 8
@@ -55,7 +57,7 @@ class Request:
 
 
 class Answering(Protocol):
-    """What answers. `refused`: of a request that never came whole."""
+    """What answers. `refused`: of a request that never came whole, or that `answer` failed at."""
 
     max_body: int
     timeout: float
@@ -223,11 +225,17 @@ class HttpProtocol(asyncio.Protocol):
         task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, request: Request) -> None:
-        self._write(request, await self._app.answer(request))
+        try:
+            response = await self._app.answer(request)
+        except Exception:
+            _LOG.exception("fsync: request %s failed", request.id.decode())
+            response = self._app.refused(request, 500, "the server failed; its log has the request's id")
+        self._write(request, response)
         if self._writable:
             # The client does not read what it asked for.
             try:
-                await asyncio.wait_for(self._writable.wait(), IDLE_SECONDS)
+                async with asyncio.timeout(IDLE_SECONDS):
+                    await self._writable.wait()
             except TimeoutError:
                 self._transport.abort()
         self._heard = self._loop.time()

@@ -43,9 +43,8 @@ class Metrics:
 
     def read(self, route: str, view: str, seconds: float, rows: Sequence[Row]) -> None:
         self.reads[route, view].observe(seconds)
-        counts = self.rows
-        for row in rows:
-            counts[view, row.status] += 1
+        for status, count in Counter([row.status for row in rows]).items():
+            self.rows[view, status] += count
 
     def text(self, metas: Iterable[ViewMeta]) -> str:
         """`metas`: the views online, for their freshness."""

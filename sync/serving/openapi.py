@@ -123,7 +123,8 @@ _NAME, _KEY = (
 
 def openapi(settings: Settings) -> bytes:
     request_schemas, components = msgspec.json.schema_components(
-        [BatchRequest, OnlineRequest, RowsRequest], ref_template="#/components/schemas/{name}"
+        [BatchRequest, OnlineRequest, RowsRequest],
+        ref_template="#/components/schemas/{name}",
     )
     batch, online, rows = request_schemas
     limits = f"At most {settings.max_entities} entities and {settings.max_body} bytes."

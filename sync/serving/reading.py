@@ -57,12 +57,12 @@ class Reading(NamedTuple):
 
     async def _batch(self, catalog: Catalog, consumer: Consumer, request: BatchRequest) -> bytes:
         parts: dict[Any, tuple[Part, list[int]]] = {}
-        items = [b""] * len(request.requests)
-        for index, item in enumerate(request.requests):
-            features = item.features
-            if features not in parts:
-                parts[features] = Part(plan_for(catalog, consumer, features), []), []
-            part, places = parts[features]
+        requests, items = request.requests, [b""] * len(request.requests)
+        for index, item in enumerate(requests):
+            asked = item.asked
+            if asked not in parts:
+                parts[asked] = Part(plan_for(catalog, consumer, item.features), []), []
+            part, places = parts[asked]
             try:
                 part.fields.append(part.plan.fields_of_text(str(item.entityId)))
                 places.append(index)
@@ -70,9 +70,10 @@ class Reading(NamedTuple):
                 items[index] = answers.batch_error(item.entityId, str(error))
         fetched = await self._fetch("/batch-features", [part for part, _ in parts.values()], now())
         for (part, places), found in zip(parts.values(), fetched, strict=True):
-            for index, rows in zip(places, found, strict=True):
-                entity = request.requests[index].entityId
-                items[index] = answers.batch_item(part.plan, entity, rows, request.eventTimestamps)
+            entities = [requests[index].entityId for index in places]
+            told = answers.batch_items(part.plan, entities, found, request.eventTimestamps)
+            for index, item_told in zip(places, told, strict=True):
+                items[index] = item_told
         return answers.batch(items)
 
     async def _columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:

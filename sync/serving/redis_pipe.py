@@ -181,7 +181,9 @@ class RedisPipe:
         pause = FIRST_PAUSE
         while True:
             try:
-                self._connection = await asyncio.wait_for(self._connect(), self._timeout + 1)
+                # `wait_for` of Python 3.11 can lose the cancellation that `close` waits for.
+                async with asyncio.timeout(self._timeout + 1):
+                    self._connection = await self._connect()
                 pause = FIRST_PAUSE
                 tried.set()
                 await self._connection.lost

@@ -1,10 +1,12 @@
 """What a body may say. Decoding is validation."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from sync.errors import FsyncError
+
+_NAMES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
 
 class TooMany(FsyncError):
@@ -15,14 +17,22 @@ class FeatureRequest(msgspec.Struct, frozen=True):
     """One entity of a game's batch. Unity writes "" and [] for what is not set."""
 
     entityId: str | int
-    featureNames: list[str] | None = None
+    # Read once for all the entities that ask alike.
+    featureNames: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NAMES)] = msgspec.field(
+        default_factory=lambda: msgspec.Raw(b"null")
+    )
     service: str | None = None
     # The game's own clock (Unity's Time.time), of no meaning here.
     requestTime: float | str | None = None
 
     @property
+    def asked(self) -> "str | bytes":
+        """The same for entities that ask in the same words."""
+        return self.service or bytes(self.featureNames)
+
+    @property
     def features(self) -> "str | tuple[str, ...]":
-        return self.service or tuple(self.featureNames or ())
+        return self.service or tuple(_decoded(_names_asked, self.featureNames) or ())
 
 
 class BatchRequest(msgspec.Struct, frozen=True):
@@ -30,7 +40,8 @@ class BatchRequest(msgspec.Struct, frozen=True):
     eventTimestamps: bool = False
 
     def names(self) -> set[str]:
-        return {name for item in self.requests for name in _names(item.features)}
+        asked = {item.asked: item for item in self.requests}
+        return {name for item in asked.values() for name in _names(item.features)}
 
 
 class OnlineRequest(msgspec.Struct, frozen=True):
@@ -80,6 +91,7 @@ def _names(features: "str | tuple[str, ...]") -> set[str]:
     return {features} if isinstance(features, str) else set(features)
 
 
+_names_asked = msgspec.json.Decoder(list[str] | None)
 _batch = msgspec.json.Decoder(BatchRequest)
 _online = msgspec.json.Decoder(OnlineRequest)
 _rows = msgspec.json.Decoder(RowsRequest)
@@ -103,7 +115,7 @@ def decode_rows(body: bytes, most: int) -> RowsRequest:
     return request
 
 
-def _decoded(decoder: Any, body: bytes) -> Any:
+def _decoded(decoder: Any, body: "bytes | msgspec.Raw") -> Any:
     try:
         return decoder.decode(body)
     # A validation error tells the path; a UnicodeDecodeError is no DecodeError.
