@@ -5,13 +5,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from sync.instants import now
+from sync.online.judge import Status
 from sync.online.layout import ViewMeta
 from sync.serving.fetch import Row
 
 # Seconds.
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
-_OUTCOMES = {"PRESENT": "found", "NOT_FOUND": "missing", "OUTSIDE_MAX_AGE": "expired"}
+_OUTCOMES: dict[Status, str] = {"PRESENT": "found", "NOT_FOUND": "missing", "OUTSIDE_MAX_AGE": "expired"}
 
 
 class Histogram:
@@ -43,8 +44,10 @@ class Metrics:
 
     def read(self, route: str, view: str, seconds: float, rows: Sequence[Row]) -> None:
         self.reads[route, view].observe(seconds)
-        for status, count in Counter([row.status for row in rows]).items():
-            self.rows[view, status] += count
+        statuses = [row.status for row in rows]
+        for status in _OUTCOMES:
+            if count := statuses.count(status):
+                self.rows[view, status] += count
 
     def text(self, metas: Iterable[ViewMeta]) -> str:
         """`metas`: the views online, for their freshness."""

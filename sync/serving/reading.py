@@ -59,21 +59,26 @@ class Reading(NamedTuple):
         parts: dict[Any, tuple[Part, list[int]]] = {}
         requests, items = request.requests, [b""] * len(request.requests)
         for index, item in enumerate(requests):
-            asked = item.asked
+            entity, asked = item.entityId, item.service or bytes(item.featureNames)
             if asked not in parts:
                 parts[asked] = Part(plan_for(catalog, consumer, item.features), []), []
             part, places = parts[asked]
             try:
-                part.fields.append(part.plan.fields_of_text(str(item.entityId)))
-                places.append(index)
+                fields = part.plan.fields_of_text(entity if type(entity) is str else str(entity))
             except FsyncError as error:
-                items[index] = answers.batch_error(item.entityId, str(error))
+                items[index] = answers.batch_error(entity, str(error))
+            else:
+                part.fields.append(fields)
+                places.append(index)
         fetched = await self._fetch("/batch-features", [part for part, _ in parts.values()], now())
         for (part, places), found in zip(parts.values(), fetched, strict=True):
             entities = [requests[index].entityId for index in places]
             told = answers.batch_items(part.plan, entities, found, request.eventTimestamps)
-            for index, item_told in zip(places, told, strict=True):
-                items[index] = item_told
+            if len(told) == len(items):
+                items = told
+            else:
+                for index, item_told in zip(places, told, strict=True):
+                    items[index] = item_told
         return answers.batch(items)
 
     async def _columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:

@@ -13,7 +13,7 @@ class TooMany(FsyncError):
     """More entities than one request may ask for."""
 
 
-class FeatureRequest(msgspec.Struct, frozen=True):
+class FeatureRequest(msgspec.Struct, frozen=True, gc=False):
     """One entity of a game's batch. Unity writes "" and [] for what is not set."""
 
     entityId: str | int
@@ -26,11 +26,6 @@ class FeatureRequest(msgspec.Struct, frozen=True):
     requestTime: float | str | None = None
 
     @property
-    def asked(self) -> "str | bytes":
-        """The same for entities that ask in the same words."""
-        return self.service or bytes(self.featureNames)
-
-    @property
     def features(self) -> "str | tuple[str, ...]":
         return self.service or tuple(_decoded(_names_asked, self.featureNames) or ())
 
@@ -40,7 +35,7 @@ class BatchRequest(msgspec.Struct, frozen=True):
     eventTimestamps: bool = False
 
     def names(self) -> set[str]:
-        asked = {item.asked: item for item in self.requests}
+        asked = {item.service or bytes(item.featureNames): item for item in self.requests}
         return {name for item in asked.values() for name in _names(item.features)}
 
 
