@@ -1,5 +1,6 @@
 """The application: routes, refusals, logs. HTTP itself is http.py's; what is read and how, reading.py's."""
 
+import asyncio
 import gc
 import sys
 import time
@@ -21,12 +22,14 @@ from sync.serving.reading import Reading, services
 from sync.serving.redis_pipe import RedisDown, RedisPipe
 from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows
 from sync.serving.settings import Settings
+from sync.serving.workers import Workers
 
 _JSON, _TEXT, _HTML = (
     b"application/json",
     b"text/plain; version=0.0.4; charset=utf-8",
     b"text/html; charset=utf-8",
 )
+TELL_SECONDS = 1.0
 _METHODS = {
     "/batch-features": "POST",
     "/get-online-features": "POST",
@@ -46,7 +49,7 @@ class Application:
         self.settings = settings
         self.redis = RedisPipe(settings.redis_url, settings.timeout)
         self.keeper = CatalogKeeper(self.redis, settings.project)
-        self.metrics = Metrics()
+        self.metrics, self.workers = Metrics(), Workers(settings.workers_folder)
         self.access = Access(closed=settings.closed, pii=settings.pii)
         self.reading = Reading(self.redis, self.keeper, self.metrics)
         self.max_body, self.timeout = settings.max_body, settings.timeout
@@ -78,10 +81,18 @@ class Application:
         # A request leaves no cycles behind.
         gc.set_threshold(100_000, 50, 100)
         await send({"type": "lifespan.startup.complete"})
+        telling = asyncio.create_task(self._tell())
         await receive()
+        telling.cancel()
+        self.workers.tell(self.metrics)
         await self.keeper.close()
         await self.redis.close()
         await send({"type": "lifespan.shutdown.complete"})
+
+    async def _tell(self) -> None:
+        while True:
+            self.workers.tell(self.metrics)
+            await asyncio.sleep(TELL_SECONDS)
 
     async def answer(self, request: Request) -> Response:
         route = "/features" if request.path.startswith("/features/") else request.path
@@ -193,7 +204,8 @@ class Application:
         catalog = self.keeper.loaded
         if catalog is not None:
             self.access.consumer(catalog.tokens, request.authorization)
-        return Response(200, _TEXT, self.metrics.text(catalog.metas.values() if catalog else ()).encode())
+        metrics = self.workers.sum(self.metrics)
+        return Response(200, _TEXT, metrics.text(catalog.metas.values() if catalog else ()).encode())
 
     async def _openapi(self, _: Request) -> Response:
         return Response(200, _JSON, openapi(self.settings))

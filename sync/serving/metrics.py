@@ -1,8 +1,10 @@
-"""Counts of one worker, in Prometheus' text format."""
+"""Counts in Prometheus' text format: of all workers, since any of them may be asked."""
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
 
 from sync.instants import now
 from sync.online.judge import Status
@@ -15,10 +17,13 @@ BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 _OUTCOMES: dict[Status, str] = {"PRESENT": "found", "NOT_FOUND": "missing", "OUTSIDE_MAX_AGE": "expired"}
 
 
-class Histogram:
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.sum = 0.0
+class Histogram(msgspec.Struct):
+    buckets: list[int] = msgspec.field(default_factory=lambda: [0] * (len(BOUNDS) + 1))
+    sum: float = 0.0
+
+    def add(self, other: "Histogram") -> None:
+        self.buckets = [mine + theirs for mine, theirs in zip(self.buckets, other.buckets, strict=True)]
+        self.sum += other.sum
 
     def observe(self, seconds: float) -> None:
         self.buckets[bisect_left(BOUNDS, seconds)] += 1
@@ -33,14 +38,27 @@ class Histogram:
         yield f"{name}_count{{{labels}}} {total}"
 
 
-class Metrics:
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, int]] = Counter()
-        self.latency: defaultdict[str, Histogram] = defaultdict(Histogram)
-        self.reads: defaultdict[tuple[str, str], Histogram] = defaultdict(Histogram)
-        self.rows: Counter[tuple[str, str]] = Counter()
-        self.redis_errors: Counter[str] = Counter()
-        self.refusals: Counter[str] = Counter()
+class Metrics(msgspec.Struct):
+    requests: dict[tuple[str, int], int] = msgspec.field(default_factory=Counter)
+    latency: dict[str, Histogram] = msgspec.field(default_factory=lambda: defaultdict(Histogram))
+    reads: dict[tuple[str, str], Histogram] = msgspec.field(default_factory=lambda: defaultdict(Histogram))
+    rows: dict[tuple[str, Status], int] = msgspec.field(default_factory=Counter)
+    redis_errors: dict[str, int] = msgspec.field(default_factory=Counter)
+    refusals: dict[str, int] = msgspec.field(default_factory=Counter)
+
+    def add(self, other: "Metrics") -> None:
+        for mine, theirs in (
+            (self.requests, other.requests),
+            (self.rows, other.rows),
+            (self.redis_errors, other.redis_errors),
+            (self.refusals, other.refusals),
+        ):
+            for name, count in theirs.items():
+                mine[name] += count  # type: ignore[index]
+        for route, histogram in other.latency.items():
+            self.latency[route].add(histogram)
+        for read, histogram in other.reads.items():
+            self.reads[read].add(histogram)
 
     def read(self, route: str, view: str, seconds: float, rows: Sequence[Row]) -> None:
         self.reads[route, view].observe(seconds)

@@ -1,5 +1,6 @@
 """Starts uvicorn, after it is clear that nobody reads who should not."""
 
+import tempfile
 from importlib.util import find_spec
 from ipaddress import ip_address
 from typing import NamedTuple
@@ -24,9 +25,6 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise FsyncError(f"fsync serve needs {', '.join(missing)}; run `pip install 'fsync[serve]'`")
-    import uvicorn
-
-    from sync.serving.http import HttpProtocol
     from sync.serving.redis_pipe import parse_address
 
     parse_address(settings.redis_url)
@@ -36,7 +34,17 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
             f"{listen.host} is reached by others and {settings.project} has no token; create one with "
             "`fsync token create SERVICE`, or serve to everyone with --open"
         )
-    msgspec.structs.replace(settings, closed=closed).to_environment()
+    with tempfile.TemporaryDirectory(prefix="fsync-serve-") as folder:
+        shared = folder if listen.workers > 1 else None
+        msgspec.structs.replace(settings, closed=closed, workers_folder=shared).to_environment()
+        _run(listen)
+
+
+def _run(listen: Listen) -> None:
+    import uvicorn
+
+    from sync.serving.http import HttpProtocol
+
     uvicorn.run(
         "sync.serving.app:application",
         factory=True,

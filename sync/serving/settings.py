@@ -18,6 +18,7 @@ class Settings(msgspec.Struct, frozen=True):
     timeout: float = 2.0
     max_body: int = 1 << 20
     max_entities: int = 1000
+    workers_folder: str | None = None
 
     def to_environment(self) -> None:
         os.environ[VARIABLE] = msgspec.json.encode(self).decode()

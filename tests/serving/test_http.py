@@ -201,3 +201,18 @@ def test_a_redis_that_hangs_is_a_clear_503(tmp_path: Any, serve: Serve) -> None:
                 time.sleep(0.1)
     finally:
         own.stop()
+
+
+def test_any_worker_tells_the_counts_of_all(online: Online, serve: Serve) -> None:
+    del online
+    server = serve("--workers", "2")
+
+    def counted() -> int:
+        lines = server.get("/metrics").body.decode().splitlines()
+        found = [line for line in lines if line.startswith('fsync_requests_total{route="/batch-features"')]
+        return sum(int(line.rsplit(" ", 1)[1]) for line in found)
+
+    for _ in range(40):
+        assert server.post("/batch-features", ASK).status == 200
+    time.sleep(1.5)
+    assert {counted() for _ in range(10)} == {40}
