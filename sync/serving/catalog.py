@@ -30,16 +30,23 @@ class Catalog:
         known: dict[str, str],
         services: dict[str, list[str]],
         metas: dict[str, ViewMeta],
+        damaged: dict[str, str],
         tokens: dict[str, Token],
     ) -> None:
         self.project, self.known, self.services = project, known, services
-        self.metas, self.tokens = metas, tokens
-        self.resolver = Resolver(project, known, lambda: services, metas.get)
+        self.metas, self.damaged, self.tokens = metas, damaged, tokens
+        self.resolver = Resolver(project, known, lambda: services, self._meta)
         self.plans: dict[Any, Any] = {}
 
+    def _meta(self, reference: str) -> ViewMeta | None:
+        """A view that cannot be read keeps nobody from the others."""
+        if reference in self.damaged:
+            raise RedisDown(self.damaged[reference], "damaged")
+        return self.metas.get(reference)
+
     def is_like(self, other: "Catalog") -> bool:
-        mine = (self.known, self.services, self.metas, self.tokens)
-        return mine == (other.known, other.services, other.metas, other.tokens)
+        mine = (self.known, self.services, self.metas, self.damaged, self.tokens)
+        return mine == (other.known, other.services, other.metas, other.damaged, other.tokens)
 
 
 class CatalogKeeper:
@@ -114,7 +121,7 @@ class CatalogKeeper:
             self._project,
             known,
             {name.decode(): layout.unpack_service(value) for name, value in services.items()},
-            await self._metas(known, [layout.unpack_service(value) for value in services.values()]),
+            *await self._metas(known, [layout.unpack_service(value) for value in services.values()]),
             {name.decode(): unpack_token(value) for name, value in tokens.items()},
         )
         self._loaded_at = time.monotonic()
@@ -123,17 +130,23 @@ class CatalogKeeper:
             self._catalog = catalog
         return self._catalog
 
-    async def _metas(self, known: dict[str, str], services: list[list[str]]) -> dict[str, ViewMeta]:
+    async def _metas(
+        self, known: dict[str, str], services: list[list[str]]
+    ) -> tuple[dict[str, ViewMeta], dict[str, str]]:
         references = {f"{name}@{version}" if version else name for name, version in known.items()}
         references |= {pinned for service in services for text in service if (pinned := _pinned(text))}
         references |= self._pinned
         names = sorted(references)
         stored = await self._hashes([layout.view_keys(self._project, name).meta for name in names])
         metas: dict[str, ViewMeta] = {}
+        damaged: dict[str, str] = {}
         for name, fields in zip(names, stored, strict=True):
-            if fields:
-                metas[name] = layout.unpack_meta(fields)
-        return metas
+            try:
+                if fields:
+                    metas[name] = layout.unpack_meta(fields)
+            except FsyncError as error:
+                damaged[name] = f"{name}: {error}"
+        return metas, damaged
 
     async def _hashes(self, keys: list[str]) -> list[dict[bytes, bytes]]:
         if not keys:

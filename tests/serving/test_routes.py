@@ -6,7 +6,7 @@ import pytest
 
 from sync.registry.views import Feature
 
-from .conftest import Online, Serve, Server
+from .conftest import PROJECT, Online, Serve, Server
 
 pytestmark = pytest.mark.usefixtures("online")
 
@@ -166,3 +166,15 @@ def test_the_server_imports_nothing_heavy() -> None:
         "print([name for name in ('dbt', 'duckdb', 'pyarrow', 'sqlglot', 'pandas') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_a_view_that_cannot_be_read_keeps_nobody_from_the_others(online: Online, serve: Serve) -> None:
+    server = serve()
+    key = f"fsync:{{{PROJECT}/player_mode}}:meta"
+    online.client.hset(key, "features", "{")
+    assert server.get("/ready").status == 200
+    assert server.get("/features/player_skill/p1").status == 200
+    answer = server.get("/features/player_mode/p1,casual")
+    assert answer.status == 503
+    assert "player_mode" in answer.json["error"]
+    assert "--full-refresh" in answer.json["error"]
