@@ -323,6 +323,14 @@ class FeatureStore:
         with redis_failures(self.redis_url):
             return OnlineReader(client, self.project.name).get(features, keys, instant)
 
+    async def get_online_features_async(
+        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+    ) -> "OnlineFeatures":
+        """The same from a coroutine: a thread waits, the loop goes on."""
+        import asyncio
+
+        return await asyncio.to_thread(self.get_online_features, features, keys, as_of)
+
     def split_keys(self, features: "str | Sequence[str]", texts: Sequence[str]) -> list[Any]:
         """Keys as a person types them: `p1`, or `p1,casual` where the features need several parts."""
         from sync.online.connect import redis_failures

@@ -33,12 +33,13 @@ class Answer(NamedTuple):
 class Server:
     """`fsync serve` in a process of its own."""
 
-    def __init__(self, redis_url: str, *options: str) -> None:
+    command: tuple[str, ...] = (str(Path(sys.executable).with_name("fsync")),)
 
+    def __init__(self, redis_url: str, *options: str) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = int(probe.getsockname()[1])
-        command = [str(Path(sys.executable).with_name("fsync")), "serve", "--port", str(self.port)]
+        command = [*self.command, "serve", "--port", str(self.port)]
         self.process = subprocess.Popen(
             [*command, "--project", PROJECT, "--redis-url", redis_url, *options],
             stdout=subprocess.PIPE,
