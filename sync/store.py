@@ -150,6 +150,17 @@ class FeatureStore:
         sync = Sync(self.project, target, self.redis_url, client, options, new_owner(), progress)
         yield from sync.views(views)
 
+    def prune(self, *, dry_run: bool = False) -> list[str]:
+        """Remove from Redis what is no view of the project, or kept out of Redis; references of what went."""
+        from sync.online.connect import redis_failures
+        from sync.online.prune import left_over, prune
+
+        views = [view for view in self._current_registry().views.values() if view.online]
+        client = self._client
+        with redis_failures(self.redis_url):
+            found = left_over(client, self.project.name, views)
+            return found if dry_run else list(prune(client, self.project.name, found))
+
     def push(self, view: str, rows: Any) -> "Pushed":
         """Write rows of a view as they happen; newer ones in Redis stay, and the warehouse catches up later.
 

@@ -42,6 +42,9 @@ def online(
     wait: Annotated[
         str | None, typer.Option(metavar="DURATION", help="Wait so long for another sync of a view: 5m.")
     ] = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Then remove views from Redis that the project has no more.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be written, or on BigQuery read, and its price.")
     ] = False,
@@ -82,10 +85,14 @@ def online(
             if not json and (result.rows or result.full or not result.error):
                 typer.echo(_summary(result))
             report.result(result)
+    pruned = store.prune(dry_run=dry_run) if prune else []
+    if not json:
+        for reference in pruned:
+            typer.echo(f"{reference}: {'would be removed' if dry_run else 'removed'}, no view of the project")
     if not results:
         note("fsync: the project has no feature view to put online")
     if json:
-        print_json({"views": [result._asdict() for result in results]})
+        print_json({"views": [result._asdict() for result in results], "pruned": pruned})
     if any(result.error for result in results):
         raise typer.Exit(1)
 

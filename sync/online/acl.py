@@ -12,7 +12,7 @@ READ = "+hget +hmget +hgetall +multi +exec +discard"
 WRITE = (
     f"{READ} +get +set +del +unlink +exists +expire +pexpire +persist +rename +watch +unwatch +hset +hdel "
     "+hlen +hkeys +hscan +hrandfield +zadd +zcount +zscan +zremrangebyscore +eval +evalsha +script|load "
-    "+memory|usage"
+    "+scan +memory|usage"
 )
 
 
