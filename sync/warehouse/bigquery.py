@@ -146,8 +146,11 @@ class BigQueryWarehouse:
         if self._settings.get("api_endpoint"):
             # The Storage API of another endpoint lies at an address that the profile does not say.
             return None
-        from google.cloud import bigquery_storage
-
+        try:
+            from google.cloud import bigquery_storage
+        except ImportError:
+            _LOG.warning("fsync: google-cloud-bigquery-storage is missing, reading by REST, which is slow")
+            return None
         credentials = self._client._credentials
         return bigquery_storage.BigQueryReadClient(credentials=credentials)  # type: ignore[no-untyped-call]
 

@@ -127,3 +127,44 @@ def test_redis_killed_and_back_under_load(tmp_path: Path, serve: Serve) -> None:
         assert set(statuses[before + 8 :]) == {200}
     finally:
         own.stop()
+
+
+def test_switches_of_a_definition_under_load_are_never_mixed(online: Online, serve: Serve) -> None:
+    """Generation n of the view holds n in all rows, a number in even ones and a text in odd ones."""
+
+    def define(generation: int) -> None:
+        feature = Feature("g", "string" if generation % 2 else "integer")
+        value: Any = str(generation) if generation % 2 else generation
+        rows: dict[str, Any] = {f"p{n}": {"g": value} for n in range(10)}
+        online.view("flip", [feature], rows, fingerprint=f"generation {generation}")
+
+    define(0)
+    server = serve()
+    stop = threading.Event()
+    seen: set[int] = set()
+    wrong: list[str] = []
+
+    def load() -> None:
+        body = {"requests": [{"entityId": f"p{n}", "featureNames": ["flip:g"]} for n in range(10)]}
+        while not stop.is_set():
+            answer = server.post("/batch-features", body)
+            if answer.status == 503 and "over and over" in answer.json["error"]:
+                continue
+            values = [item["features"][0] for item in answer.json.get("features", [])]
+            generations = {int(value.get("number", value.get("text", -1))) for value in values}
+            kinds = {"text" in value for value in values}
+            if answer.status != 200 or len(generations) != 1 or kinds != {max(generations) % 2 == 1}:
+                wrong.append(answer.body.decode())
+            seen.update(generations)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for generation in range(1, 150):
+        define(generation)
+        time.sleep(0.01)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong, wrong[0]
+    assert len(seen) > 20
