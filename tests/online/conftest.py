@@ -39,7 +39,10 @@ class Server:
     def start(self) -> None:
         assert REDIS_SERVER
         self.process = subprocess.Popen(
-            [REDIS_SERVER, *self._arguments()], stdout=subprocess.DEVNULL, cwd=self._directory
+            [REDIS_SERVER, *self._arguments()],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self._directory,
         )
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
@@ -55,6 +58,14 @@ class Server:
         rest = [option for option in self._options if not option.endswith(".conf")]
         ports = [] if "--tls-port" in rest or config else ["--port", str(self.port)]
         return [*config, *ports, "--bind", "127.0.0.1", "--dir", str(self._directory), *rest]
+
+    def loaded(self) -> None:
+        """Returns when what was on disk is in memory again."""
+        deadline = time.monotonic() + 20
+        with redis.Redis(port=self.port, socket_timeout=5) as client:
+            while client.info("persistence")["loading"]:
+                assert time.monotonic() < deadline, "redis-server still loads"
+                time.sleep(0.02)
 
     def kill(self) -> None:
         self.process.kill()

@@ -12,6 +12,7 @@ import pytest
 import redis
 
 from sync import FeatureStore, FsyncError
+from sync.online.synchronize import Progress
 from tests.conftest import Arcade
 from tests.online.conftest import Start
 
@@ -84,20 +85,28 @@ def test_a_redis_that_is_killed_and_restarted_under_load(arcade: Arcade, start: 
     server = start("--appendonly", "yes", "--appendfsync", "always", "--save", "")
     store = FeatureStore(arcade.path, redis_url=server.url)
     chance = random.Random(3)
+    breakers: list[threading.Thread] = []
+
+    def restart() -> None:
+        time.sleep(chance.uniform(0, 0.3))
+        server.kill()
+        time.sleep(0.3)
+        server.start()
+
+    def reading(*_: object) -> None:
+        if breakers[-1].ident is None:
+            breakers[-1].start()
+
+    progress = Progress(reading, lambda _rows: None)
     for number in range(6):
         generation(arcade, number)
-
-        def restart() -> None:
-            time.sleep(chance.uniform(0.05, 0.5))
-            server.kill()
-            time.sleep(0.3)
-            server.start()
-
-        breaker = threading.Thread(target=restart)
-        breaker.start()
-        # It is tried again by itself.
-        (result,) = store.sync([VIEW], as_of=as_of(number), wait="90s")
-        breaker.join()
+        breakers.append(threading.Thread(target=restart))
+        try:
+            # It is tried again by itself.
+            (result,) = store.sync_each([VIEW], as_of=as_of(number), progress=progress, wait="90s")
+        finally:
+            breakers[-1].join()
+        server.loaded()
         with redis.Redis.from_url(server.url) as client:
             assert generations(client) == {number}, result
             assert client.hlen(ROWS) == COUNT
@@ -112,8 +121,6 @@ def test_a_network_that_is_cut_is_tried_again(arcade: Arcade) -> None:
     def cut(_rows: int) -> None:
         if next(cuts, None) is not None:
             arcade.client.client_kill_filter(_type="normal", skipme=True)
-
-    from sync.online.synchronize import Progress
 
     progress = Progress(lambda *_: None, cut, lambda _view, error, _seconds: told.append(error))
     (result,) = arcade.store().sync_each([VIEW], as_of=as_of(1), progress=progress, wait="5s")
