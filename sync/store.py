@@ -57,6 +57,18 @@ class FeatureStore:
         self._maximum_bytes_billed = maximum_bytes_billed
         self._redis_url = redis_url or os.environ.get("FSYNC_REDIS_URL") or None
 
+    def __enter__(self) -> "FeatureStore":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up on Redis; a later call connects anew."""
+        for name in ("_client", "_engine"):
+            if opened := self.__dict__.pop(name, None):
+                opened.close()
+
     @cached_property
     def target(self) -> Target:
         target = read_target(self.project, self._profiles_dir, self._profile, self._target)

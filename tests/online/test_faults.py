@@ -110,6 +110,7 @@ def test_a_redis_that_is_killed_and_restarted_under_load(arcade: Arcade, start: 
         with redis.Redis.from_url(server.url) as client:
             assert generations(client) == {number}, result
             assert client.hlen(ROWS) == COUNT
+    store.close()
 
 
 def test_a_network_that_is_cut_is_tried_again(arcade: Arcade) -> None:

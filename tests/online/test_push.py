@@ -59,6 +59,19 @@ def test_a_pushed_row_is_read_at_once_and_an_older_one_is_not(empty: Arcade) -> 
     assert answer.to_dict()["player_activity@2:sessions"] == [1, 2]
 
 
+def test_a_store_that_was_closed_leaves_no_connection_and_connects_anew(empty: Arcade) -> None:
+    def connections() -> int:
+        return sum(client["name"] == "fsync" for client in empty.client.client_list())
+
+    before = connections()
+    with empty.store() as store:
+        assert store.push(VIEW, [row("a", 1, 1, 1)]) == (1, 1)
+        assert connections() == before + 1
+    assert connections() == before
+    assert store.push(VIEW, [row("a", 2, 2, 1)]) == (1, 1)
+    store.close()
+
+
 def test_one_entity_twice_in_a_push(empty: Arcade) -> None:
     empty.store().push(VIEW, [row("a", 1, 1, 1), row("a", 3, 3, 3), row("a", 2, 2, 2)])
     assert stored(empty) == {"a": 3}
