@@ -21,14 +21,18 @@ _TIME = -1
 # Of a column of nothing but NULL, when the warehouse's driver does not say.
 _NEUTRAL = {"timestamp": "timestamp", "date": "date", "float": "double"}
 
-_FRAMES = r"""
+_RENDERED = r"""
 select
     concat(
         '$', strlen(key), E'\r\n', key, E'\r\n',
         '$', {prefix} + strlen(json), E'\r\n', {instants}, json, E'\r\n'
-    ),
-    event, created, {shard}, bad, case when bad is not null then key end
-from {rendered}"""
+    ) as frame,
+    e,
+    c,
+    {shard} as shard,
+    bad,
+    key
+from (select e, c, {key} as key, {json} as json, case {bad} end as bad from {batches})"""
 
 
 class Frames(NamedTuple):
@@ -77,6 +81,9 @@ class Renderer:
                 self._refuse_unservable()
             if rows > keys:
                 self._refuse_conflicts()
+                self._connection.execute(
+                    "create or replace temp table kept as select distinct on (key) * from kept"
+                )
             return int(keys)
 
     def _refuse_unservable(self) -> None:
@@ -88,8 +95,8 @@ class Renderer:
 
     def _refuse_conflicts(self) -> None:
         conflict = self._row(
-            "select key, count(distinct json), count(*) over () from kept "
-            "group by key having count(distinct json) > 1 order by key limit 1"
+            "select key, count(distinct frame), count(*) over () from kept "
+            "group by key having count(distinct frame) > 1 order by key limit 1"
         )
         if conflict:
             raise FsyncError(
@@ -101,7 +108,7 @@ class Renderer:
     def kept(self) -> Iterator[Frames]:
         """Frames of the rows that were kept, a key once."""
         with self._failures():
-            yield from self._frames("(select distinct on (key) * from kept)")
+            yield from self._frames("kept")
 
     def fields(self, batches: RecordBatchReader) -> Iterator[list[str]]:
         """Entity keys of batches that have the columns of the keys alone."""
@@ -110,12 +117,8 @@ class Renderer:
                 yield batch.column(0).to_pylist()
 
     def _frames(self, rendered: str) -> Iterator[Frames]:
-        sql = _FRAMES.format(
-            prefix=layout.PREFIX,
-            instants=layout.prefix_sql("event", "created"),
-            shard=layout.shard_sql("key", self._view.shards),
-            rendered=rendered,
-        )
+        example = "case when bad is not null then key end"
+        sql = f"select frame, e, c, shard, bad, {example} from {rendered}"
         bad: dict[int, tuple[int, str]] = {}
         for batch in arrow_reader(self._connection, sql, ROWS_PER_BATCH):
             frames, events, creations, shards, positions, keys = batch.columns
@@ -138,29 +141,29 @@ class Renderer:
     def _rendered(self) -> str:
         view = self._view
         types = {name: kind for name, kind, *_ in self._rows("describe select * from batches")}
-        keys = [f"k{i}" for i in range(len(view.join_keys))]
         features = [f"f{i}" for i in range(len(view.features))]
         untyped = [
             f"cast(null as {_NEUTRAL.get(feature.type, 'varchar')}) as {name}"
             for feature, name in zip(view.features, features, strict=True)
             if types[name] == '"NULL"'
         ]
-        checked = [(i, key, view.join_keys[i].type) for i, key in enumerate(keys)]
-        checked += [(len(keys) + i, name, view.features[i].type) for i, name in enumerate(features)]
+        checked = [(f"k{i}", key.type) for i, key in enumerate(view.join_keys)]
+        checked += [(name, view.features[i].type) for i, name in enumerate(features)]
         bad = [
             f"when not isfinite({name}) then {position}"
-            for position, name, scalar in checked
+            for position, (name, scalar) in enumerate(checked)
             if scalar in ("float", "timestamp", "date")
         ]
         bad.append(f"when e < 0 or e >= {END} or c < 0 or c >= {END} then {_TIME}")
-        return f"""
-select
-    {self._key()} as key,
-    e as event,
-    c as created,
-    {layout.json_sql(view.features, [(name, types[name]) for name in features])} as json,
-    case {" ".join(bad)} end as bad
-from (select *{f" replace ({', '.join(untyped)})" if untyped else ""} from batches)"""
+        return _RENDERED.format(
+            prefix=layout.PREFIX,
+            instants=layout.prefix_sql("e", "c"),
+            shard=layout.shard_sql("key", view.shards),
+            key=self._key(),
+            json=layout.json_sql(view.features, [(name, types[name]) for name in features]),
+            bad=" ".join(bad),
+            batches=f"(select * replace ({', '.join(untyped)}) from batches)" if untyped else "batches",
+        )
 
     def _key(self) -> str:
         keys = self._view.join_keys

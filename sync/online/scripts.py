@@ -15,38 +15,30 @@ if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
 end
 local pushed = ARGV[2] == '1'
 if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
-local fields, best = {{}}, {{}}
+local sub, fields, best = string.sub, {{}}, {{}}
 for i = 4, #ARGV, 2 do
     local field, row = ARGV[i], ARGV[i + 1]
     local other = best[field]
-    if not other then
-        fields[#fields + 1] = field
-        best[field] = row
-    elseif string.sub(row, 1, {PREFIX}) > string.sub(other, 1, {PREFIX}) then
-        best[field] = row
-    end
+    if not other then fields[#fields + 1] = field end
+    if not other or sub(row, 1, {PREFIX}) > sub(other, 1, {PREFIX}) then best[field] = row end
 end
 local function merge(key)
-    local stored, rows, kept = redis.call('HMGET', key, unpack(fields)), {{}}, 0
+    local stored, rows, count, kept = redis.call('HMGET', key, unpack(fields)), {{}}, 0, 0
     for i, field in ipairs(fields) do
         local row, other = best[field], stored[i]
-        if other and other ~= row then
-            local mine, theirs = string.sub(row, 1, {PREFIX}), string.sub(other, 1, {PREFIX})
-            if theirs > mine or (theirs == mine and pushed) then
+        if other ~= row then
+            local mine, theirs = sub(row, 1, {PREFIX}), other and sub(other, 1, {PREFIX})
+            if other and (theirs > mine or (theirs == mine and pushed)) then
                 kept = kept + 1
-                row = nil
+            else
+                rows[count + 1], rows[count + 2] = field, row
+                count = count + 2
             end
-        elseif other then
-            row = nil
-        end
-        if row then
-            rows[#rows + 1] = field
-            rows[#rows + 1] = row
         end
     end
     local added = 0
-    if #rows > 0 then added = redis.call('HSET', key, unpack(rows)) end
-    return {{added, #rows / 2, kept}}
+    if count > 0 then added = redis.call('HSET', key, unpack(rows)) end
+    return {{added, count / 2, kept}}
 end
 local done = merge(KEYS[1])
 if pushed then

@@ -85,7 +85,8 @@ from {self._view.relation} as t"""
         served = f"{self._complete} and {self._known} and {self._alive()}"
         keys = ", ".join(f"k{i}" for i in range(len(self._keys)))
         changed = "\n    union all\n    ".join(
-            self._select(f"{served} and {condition}") for condition in self._changed(watermark, as_of)
+            self._select(f"{served} and {condition}")
+            for condition in self._each(self._changed(watermark, as_of))
         )
         return f"""
 select *
@@ -95,15 +96,22 @@ from (
 qualify rank() over (partition by {keys} order by e desc, c desc) = 1"""
 
     def changes(self, watermark: int) -> str:
-        behind = self._created_by(watermark)
-        later = f"{self._created_after(watermark)} and {self._created_by(self._as_of)}"
+        undated = f"({self._created} is null and {self._event} is null)"
+        later = self._each([*self._creations_after(watermark), undated])
+        known = f"{self._created_by(self._as_of)} as known"
+        columns = f"({self._complete}) as complete, {known}, {self._created_us} as c"
+        new = "\n    union all\n    ".join(
+            f"select {columns} from {self._view.relation} as t where {condition}" for condition in later
+        )
         return f"""
-select
-    {_count(behind)},
-    {_count(f"not ({self._complete}) and not coalesce({behind}, false)")},
-    {_count(later)},
-    {_newest_of(self._created_us, later)}
-from {self._view.relation} as t"""
+select behind.n, new.*
+from (select count(*) as n from {self._view.relation} as t where {self._created_by(watermark)}) as behind
+cross join (
+    select {_count("not complete")} as incomplete, {_count("known")} as known, {_newest_of("c", "known")} as c
+    from (
+    {new}
+    ) as later
+) as new"""
 
     def expired_keys(self, watermark: int, as_of: int) -> str | None:
         """Keys of rows whose ttl ended since `as_of`, or had ended when they came to be known."""
@@ -179,9 +187,6 @@ inner join newest on {same} and alive.o = newest.o"""
         literal = self._warehouse.literal(instant, self._created_kind)
         return f"({self._created} <= {literal} or ({self._created} is null and {self._happened(instant)}))"
 
-    def _created_after(self, instant: int) -> str:
-        return f"({' or '.join(self._creations_after(instant))})"
-
     def _creations_after(self, instant: int) -> list[str]:
         event = f"not {self._happened(instant)}"
         if not self._view.created_timestamp:
@@ -190,9 +195,12 @@ inner join newest on {same} and alive.o = newest.o"""
         return [f"{self._created} > {literal}", f"({self._created} is null and {event})"]
 
     def _changed(self, watermark: int, as_of: int) -> list[str]:
-        """Conditions of which one holds, if the warehouse can skip what a simple one rules out."""
+        """Conditions of which one holds."""
         took_effect = f"{self._created_by(watermark)} and not {self._happened(as_of)}"
-        conditions = [*self._creations_after(watermark), f"({took_effect})"]
+        return [*self._creations_after(watermark), f"({took_effect})"]
+
+    def _each(self, conditions: list[str]) -> list[str]:
+        """To scan for, of conditions of which one holds: a warehouse may skip what a simple one rules out."""
         return conditions if self._warehouse.skips else [f"({' or '.join(conditions)})"]
 
     def _alive(self, as_of: int | None = None) -> str:
