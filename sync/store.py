@@ -332,27 +332,34 @@ class FeatureStore:
         return registry
 
     def get_online_features(
-        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+        self,
+        entity_keys: Sequence[Any],
+        feature_names: "str | Sequence[str]",
+        timestamp: "str | datetime | None" = None,
     ) -> "OnlineFeatures":
-        """Features of entities: of a view (`view`, `view@2`), a feature service, or a list of references.
+        """Of each entity the features of a view (`view`, `view@2`), of a service, or a list of references.
 
-        A key is a value, a tuple of the join keys' values in their order, or a mapping by name.
+        A key is a value, a tuple of the join keys' values in their order, or a mapping by name. Statuses are
+        judged as of `timestamp`, by default now.
         """
         from sync.online.connect import redis_failures
-        from sync.online.read import OnlineReader
+        from sync.online.read import OnlineReader, several
 
-        instant = now() if as_of is None else parse_instant(as_of)
+        instant = parse_instant(timestamp, where="timestamp")
         client = self._client
         with redis_failures(self.redis_url):
-            return OnlineReader(client, self.project.name).get(features, keys, instant)
+            return OnlineReader(client, self.project.name).get(feature_names, several(entity_keys), instant)
 
     async def get_online_features_async(
-        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+        self,
+        entity_keys: Sequence[Any],
+        feature_names: "str | Sequence[str]",
+        timestamp: "str | datetime | None" = None,
     ) -> "OnlineFeatures":
         """The same from a coroutine: a thread waits, the loop goes on."""
         import asyncio
 
-        return await asyncio.to_thread(self.get_online_features, features, keys, as_of)
+        return await asyncio.to_thread(self.get_online_features, entity_keys, feature_names, timestamp)
 
     def split_keys(self, features: "str | Sequence[str]", texts: Sequence[str]) -> list[Any]:
         """Keys as a person types them: `p1`, or `p1,casual` where the features need several parts."""

@@ -28,7 +28,7 @@ def get(
 ) -> None:
     """Show the features of entities as Redis holds them."""
     store = open_store(project_dir, profiles_dir, profile, target, redis_url)
-    answer = store.get_online_features(name, store.split_keys(name, keys), as_of)
+    answer = store.get_online_features(store.split_keys(name, keys), name, as_of)
     if json:
         print_json(answer)
         return

@@ -1,6 +1,6 @@
 """Reads features. All that must be known of a view stands in Redis: a serving host needs no dbt project."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -55,6 +55,13 @@ class OnlineFeatures(msgspec.Struct, frozen=True):
 
     def to_pandas(self) -> Any:
         return self.to_arrow().to_pandas()
+
+
+def several(entity_keys: "Sequence[Any]") -> list[Any]:
+    """Raises FsyncError for one key alone, which would be taken for a list of its letters or parts."""
+    if isinstance(entity_keys, str | bytes | Mapping):
+        raise FsyncError(f"entity_keys is a list of keys; write [{entity_keys!r}]")
+    return list(entity_keys)
 
 
 class OnlineReader:

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from sync.errors import FsyncError
-from sync.instants import now, parse_instant, to_text
-from sync.online.read import OnlineFeatures
+from sync.instants import parse_instant, to_text
+from sync.online.read import OnlineFeatures, several
 
 
 class FeatureClient:
@@ -49,25 +49,34 @@ class FeatureClient:
             self._idle.pop().close()
 
     def get_online_features(
-        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+        self,
+        entity_keys: Sequence[Any],
+        feature_names: "str | Sequence[str]",
+        timestamp: "str | datetime | None" = None,
     ) -> OnlineFeatures:
-        """Features of entities: of a view (`view`, `view@2`), a feature service, or a list of references.
+        """Of each entity the features of a view (`view`, `view@2`), of a service, or a list of references.
 
-        A key is a value, a tuple of the join keys' values in their order, or a mapping by name.
+        A key is a value, a tuple of the join keys' values in their order, or a mapping by name. Statuses are
+        judged as of `timestamp`, by default now.
         """
-        instant = now() if as_of is None else parse_instant(as_of)
-        wanted = features if isinstance(features, str) else list(features)
-        body = msgspec.json.encode({"features": wanted, "keys": list(keys), "as_of": to_text(instant)})
+        instant = parse_instant(timestamp, where="timestamp")
+        wanted = feature_names if isinstance(feature_names, str) else list(feature_names)
+        body = msgspec.json.encode(
+            {"features": wanted, "keys": several(entity_keys), "as_of": to_text(instant)}
+        )
         status, answer = self._ask(body)
         if status != 200:
             raise FsyncError(f"{self._where}: {_error(answer) or f'answers with status {status}'}")
         return msgspec.json.decode(answer, type=OnlineFeatures)
 
     async def get_online_features_async(
-        self, features: "str | Sequence[str]", keys: Sequence[Any], as_of: "str | datetime | None" = None
+        self,
+        entity_keys: Sequence[Any],
+        feature_names: "str | Sequence[str]",
+        timestamp: "str | datetime | None" = None,
     ) -> OnlineFeatures:
         """The same from a coroutine: a thread waits, the loop goes on."""
-        return await asyncio.to_thread(self.get_online_features, features, keys, as_of)
+        return await asyncio.to_thread(self.get_online_features, entity_keys, feature_names, timestamp)
 
     def _kept(self) -> http.client.HTTPConnection | None:
         try:

@@ -150,7 +150,7 @@ def test_redis_answers_as_of_an_instant(
 ) -> None:
     online(store, as_of)
     references = [f"player_plays:{name}" for name in expected]
-    (row,) = store.get_online_features(references, [player], as_of).rows
+    (row,) = store.get_online_features([player], references, as_of).rows
     assert {name.split(":")[1]: feature.value for name, feature in row.features.items()} == expected
 
     joined = point_in_time(store, f"select '{player}' as player_id", as_of, references)
@@ -163,7 +163,7 @@ def test_redis_answers_as_of_an_instant(
 def test_the_service_gives_online_what_the_point_in_time_join_gives(store: FeatureStore) -> None:
     online(store, JUNE)
     joined = point_in_time(store, PLAYERS, JUNE, "churn")
-    rows = store.get_online_features("churn", joined["player_id"], JUNE).rows
+    rows = store.get_online_features(joined["player_id"], "churn", JUNE).rows
     assert len(rows) == 25_955
     for name in SERVICE:
         assert [row.features[f"player_plays:{name}"].value for row in rows] == joined[name]

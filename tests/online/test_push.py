@@ -55,7 +55,7 @@ def test_a_pushed_row_is_read_at_once_and_an_older_one_is_not(empty: Arcade) -> 
     assert store.push(VIEW, [row("a", 1, 1, 1)]) == (1, 1)
     assert store.push(VIEW, [row("a", 0.5, 2, 9), row("b", 1, 1, 2)]) == (2, 1)
     assert store.push(VIEW, [row("a", 1, 1, 8)]) == (1, 0), "what stands there came first"
-    answer = store.get_online_features(VIEW, ["a", "b"], as_of=at(2))
+    answer = store.get_online_features(["a", "b"], VIEW, timestamp=at(2))
     assert answer.to_dict()["player_activity@2:sessions"] == [1, 2]
 
 

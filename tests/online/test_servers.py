@@ -33,7 +33,7 @@ def many_players(arcade: Arcade, count: int, score: int) -> None:
 
 
 def scores(store: FeatureStore, count: int) -> list[int]:
-    answer = store.get_online_features("player_day", [f"p{i}" for i in range(count)], AS_OF)
+    answer = store.get_online_features([f"p{i}" for i in range(count)], "player_day", AS_OF)
     found: list[int] = answer.to_dict()["player_day:score"]
     return found
 
@@ -53,7 +53,7 @@ def test_a_cluster_of_three(arcade: Arcade, cluster: list[Server]) -> None:
     assert sum(holding) == 8
     assert max(holding) < 8, "one node alone holds the view"
     assert scores(store, 3000) == list(range(3000))
-    answer = store.get_online_features("churn_model", [("p1", "casual")], as_of=AS_OF)
+    answer = store.get_online_features([("p1", "casual")], "churn_model", timestamp=AS_OF)
     assert answer.rows[0].features["player_activity:sessions"].value == 6
     many_players(arcade, 3000, 5)
     (again,) = store.sync(["player_day"], as_of=AS_OF)
@@ -88,7 +88,7 @@ def test_changes_and_pushes_in_a_cluster(arcade: Arcade, cluster: list[Server]) 
     assert store.push(VIEW, frame).written == 40
     (full,) = store.sync([VIEW], as_of="2024-03-10", full_refresh=True)
     assert (full.kept, full.entities) == (40, 52)
-    answer = store.get_online_features(VIEW, [f"q{i}" for i in range(50)], as_of="2024-03-10")
+    answer = store.get_online_features([f"q{i}" for i in range(50)], VIEW, timestamp="2024-03-10")
     values = answer.to_dict()["player_activity@2:sessions"]
     assert values == [-i if i < 40 else i for i in range(50)]
     (removed,) = store.sync([VIEW], as_of="2024-06-10")
@@ -213,10 +213,10 @@ def test_tls_and_users_with_no_more_rights_than_they_need(
     assert {result.error for result in writer.sync(as_of="2024-03-10")} == {None}
     assert len(writer.status(online_only=True)) == 6
     reader = as_user("fsync_churn_model")
-    answer = reader.get_online_features("churn_model", [("p1", "casual")], as_of=AS_OF)
+    answer = reader.get_online_features([("p1", "casual")], "churn_model", timestamp=AS_OF)
     assert answer.rows[0].features["player_activity:sessions"].value == 6
     with pytest.raises(FsyncError, match="does not permit this user"):
-        reader.get_online_features("player_day", ["p1"], as_of=AS_OF)
+        reader.get_online_features(["p1"], "player_day", timestamp=AS_OF)
     with pytest.raises(FsyncError, match="does not permit this user"):
         reader.sync(as_of="2024-03-11")
     with pytest.raises(FsyncError, match="refused the user or password"):

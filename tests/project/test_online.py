@@ -50,7 +50,7 @@ def test_redis_holds_the_warehouses_latest_rows(
             """,
         )
         assert rows
-        answers = store.get_online_features(view, [tuple(row[key] for key in keys) for row in rows], as_of)
+        answers = store.get_online_features([tuple(row[key] for key in keys) for row in rows], view, as_of)
         for row, answer in zip(rows, answers.rows, strict=True):
             fresh = row["event_timestamp"].replace(tzinfo=UTC) >= as_of - timedelta(days=ttl)
             for reference, feature in answer.features.items():
@@ -85,7 +85,7 @@ def test_a_player_who_goes_quiet_falls_to_zero_on_the_right_day(
         for instant, empty in [(left - timedelta(microseconds=1), False), (left, True)]:
             store.sync(["player_sessions"], as_of=instant, full_refresh=True)
             answer = store.get_online_features(
-                ["player_sessions:sessions_last_7d"], [row["player_id"]], instant
+                [row["player_id"]], ["player_sessions:sessions_last_7d"], instant
             )
             (value,) = answer.rows[0].features.values()
             assert value.status == "PRESENT"
@@ -126,7 +126,7 @@ def test_services_read_across_views_and_a_composite_key(
     (player,) = query(
         built[0], "select player_id, game_mode from player_mode order by event_timestamp limit 1"
     )
-    personal = store.get_online_features("personalization", [player["player_id"]], as_of)
+    personal = store.get_online_features([player["player_id"]], "personalization", as_of)
     assert list(personal.rows[0].features) == [
         "player_progression:player_skill_level",
         "player_progression:preferred_game_mode",
@@ -135,5 +135,5 @@ def test_services_read_across_views_and_a_composite_key(
         "player_monetization:monetization_tier",
         "player_engagement:churn_risk_score",
     ]
-    matchmaking = store.get_online_features("matchmaking", [player], as_of)
+    matchmaking = store.get_online_features([player], "matchmaking", as_of)
     assert matchmaking.rows[0].keys == player

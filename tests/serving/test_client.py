@@ -33,12 +33,12 @@ def _compare(client: FeatureClient, store: FeatureStore) -> None:
         ("game", [], None),
     ]
     for features, keys, instant in asked:
-        answer = client.get_online_features(features, keys, instant)
-        assert answer.rows == store.get_online_features(features, keys, instant).rows
-        assert asyncio.run(client.get_online_features_async(features, keys, instant)).rows == answer.rows
-    table = client.get_online_features(skill, ["p1", "p2"]).to_arrow()
+        answer = client.get_online_features(keys, features, instant)
+        assert answer.rows == store.get_online_features(keys, features, instant).rows
+        assert asyncio.run(client.get_online_features_async(keys, features, instant)).rows == answer.rows
+    table = client.get_online_features(["p1", "p2"], skill).to_arrow()
     assert table.to_pydict()["player_skill:tier"] == ["gold", "null"]
-    assert list(client.get_online_features(skill, ["p1"]).to_pandas()["player_skill:skill"]) == [0.25]
+    assert list(client.get_online_features(["p1"], skill).to_pandas()["player_skill:skill"]) == [0.25]
 
 
 @pytest.mark.usefixtures("online")
@@ -49,13 +49,14 @@ def test_what_goes_wrong_is_told(serve: Serve) -> None:
         ("player_skil", ["p1"], "did you mean 'player_skill'"),
         ("player_mode", ["p1"], "needed: player_id, mode"),
         ("player_skill", [5], "is of type string"),
+        ("player_skill", "p1", r"entity_keys is a list of keys; write \['p1'\]"),
     ):
         with pytest.raises(FsyncError, match=words):
-            client.get_online_features(features, keys)
+            client.get_online_features(keys, features)
     assert "secret" not in repr(client)
     server.stop()
     with pytest.raises(FsyncError, match="cannot reach http"):
-        client.get_online_features("game", ["p1"])
+        client.get_online_features(["p1"], "game")
     with pytest.raises(FsyncError, match="not the URL"):
         FeatureClient("localhost:6566")
 
@@ -64,7 +65,7 @@ def test_a_kept_connection_that_the_server_closed(online: Online, serve: Serve) 
     del online
     server = serve()
     client = FeatureClient(server.url)
-    client.get_online_features("game", ["p1"])
+    client.get_online_features(["p1"], "game")
     client._idle[0].sock.close()
-    assert client.get_online_features("game", ["p1"]).rows
+    assert client.get_online_features(["p1"], "game").rows
     client.close()

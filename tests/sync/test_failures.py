@@ -162,9 +162,9 @@ def test_a_redis_that_dies_in_the_middle(arcade: Arcade, tmp_path: Path) -> None
         list(store.sync_each(["player_day"], as_of=AS_OF, retries=0, progress=progress))
     server.start()
     try:
-        answer = store.get_online_features("player_day", ["p1"], AS_OF)
+        answer = store.get_online_features(["p1"], "player_day", AS_OF)
         assert answer.to_dict()["player_day:score"] == [20]
-        assert asyncio.run(store.get_online_features_async("player_day", ["p1"], AS_OF)) == answer
+        assert asyncio.run(store.get_online_features_async(["p1"], "player_day", AS_OF)) == answer
         with redis.Redis.from_url(server.url) as client:
             assert client.hlen("fsync:{arcade/player_day}:rows") == 1
     finally:

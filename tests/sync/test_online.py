@@ -16,7 +16,7 @@ AS_OF = "2024-03-08"
 
 def value(arcade: Arcade, view: str, key: Any, feature: str, as_of: str = AS_OF) -> tuple[Any, str]:
     answer = (
-        arcade.store().get_online_features(view, [key], as_of=as_of).rows[0].features[f"{view}:{feature}"]
+        arcade.store().get_online_features([key], view, timestamp=as_of).rows[0].features[f"{view}:{feature}"]
     )
     return answer.value, answer.status
 
@@ -71,7 +71,7 @@ def test_every_view_goes_online_in_the_layout_that_is_promised(arcade: Arcade) -
 
 def test_every_type_and_every_odd_key_comes_back(arcade: Arcade) -> None:
     arcade.store().sync(as_of=AS_OF)
-    row = arcade.store().get_online_features("every_type", [1]).rows[0]
+    row = arcade.store().get_online_features([1], "every_type").rows[0]
     assert {name.partition(":")[2]: feature.value for name, feature in row.features.items()} == {
         "small": 1,
         "big": 9007199254740993,
@@ -86,12 +86,12 @@ def test_every_type_and_every_odd_key_comes_back(arcade: Arcade) -> None:
         "seen_tz": "2024-03-05T01:02:03.500000Z",
     }
     assert b'"exact":12.50' in arcade.client.hget("fsync:{arcade/every_type}:rows", "1")
-    nulls = arcade.store().get_online_features("every_type", [-2]).rows[0].features.values()
+    nulls = arcade.store().get_online_features([-2], "every_type").rows[0].features.values()
     assert {(feature.value, feature.status) for feature in nulls} == {(None, "NULL")}
-    odd = arcade.store().get_online_features("odd_names:it's %d {x} é", ["", "spieler ü,1\\", "p1"])
+    odd = arcade.store().get_online_features(["", "spieler ü,1\\", "p1"], "odd_names:it's %d {x} é")
     assert [f.value for row in odd.rows for f in row.features.values()] == ["empty key", "odd key", "a"]
     skill = [("1", "23"), ("12", "3"), ("a,b", "c\\d"), {"game_mode": "casual", "player_id": "p1"}]
-    answer = arcade.store().get_online_features(["player_mode_skill:rating"], skill, as_of=AS_OF)
+    answer = arcade.store().get_online_features(skill, ["player_mode_skill:rating"], timestamp=AS_OF)
     assert answer.to_dict()["player_mode_skill:rating"] == [1.0, 2.0, 3.0, 1500.25]
 
 
@@ -112,7 +112,7 @@ def test_statuses_and_defaults(arcade: Arcade) -> None:
 
 def test_a_service_needs_the_union_of_its_keys(arcade: Arcade) -> None:
     arcade.store().sync(as_of=AS_OF)
-    answer = arcade.store().get_online_features("churn_model", [("p1", "casual")], as_of=AS_OF)
+    answer = arcade.store().get_online_features([("p1", "casual")], "churn_model", timestamp=AS_OF)
     assert answer.to_dict() == {
         "player_id": ["p1"],
         "game_mode": ["casual"],
