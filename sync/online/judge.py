@@ -1,6 +1,8 @@
 """What a stored row says at an instant: ttl by event time, and nothing from after the instant."""
 
-from typing import Literal, NamedTuple
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
 
 from sync.online.layout import CREATED, EVENT, ViewMeta, instant_text
 
@@ -26,3 +28,20 @@ def judge(stored: bytes | None, bounds: Bounds) -> Status:
     if stored is None or stored[EVENT] > latest or stored[CREATED] > latest:
         return "NOT_FOUND"
     return "OUTSIDE_MAX_AGE" if stored[EVENT] < oldest else "PRESENT"
+
+
+def all_present(stored: Sequence[bytes | None], bounds: Bounds) -> bool:
+    """Whether `judge` says PRESENT of every row, told from the extremes: rows sort by their event times."""
+    oldest, latest = bounds
+    rows: Any = stored
+    try:
+        return bool(
+            min(rows)[EVENT] >= oldest
+            and max(rows)[EVENT] <= latest
+            and max(map(_created_of, rows)) <= latest
+        )
+    except TypeError:  # One is None.
+        return False
+
+
+_created_of = itemgetter(CREATED)

@@ -1,12 +1,14 @@
 """Answers, put together from the JSON that Redis holds: values are moved as they stand, not read."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from operator import add
 from typing import Any, NamedTuple
 
-import msgspec
-
-from sync.serving.fetch import Row, event_text
-from sync.serving.plan import NULL, Column, Plan
+from sync.instants import to_text
+from sync.online.layout import EVENT
+from sync.serving.fetch import Found, Values
+from sync.serving.plan import NULL, Column, Plan, encode
 
 _SLOTS = {
     "integer": b"number",
@@ -22,82 +24,110 @@ _FEAST_STATUSES = {
     "NULL": b'"NULL_VALUE"',
     "NOT_FOUND": b'"NOT_FOUND"',
     "OUTSIDE_MAX_AGE": b'"OUTSIDE_MAX_AGE"',
+    "INVALID": b'"INVALID"',
 }
+_NO_EVENT = b'"1970-01-01T00:00:00Z"'
 
 
-encode = msgspec.json.Encoder().encode
+@lru_cache(10_000)
+def _event_text(event: bytes) -> bytes:
+    return b'"%b"' % to_text(int(event)).encode()
 
 
-def value_and_status(column: Column, rows: Sequence[Row]) -> tuple[bytes, str]:
-    row = rows[column.view]
-    if row.status != "PRESENT":
-        return column.default, row.status
-    value = bytes(row.values[column.slot])
-    return value, "NULL" if value == NULL else "PRESENT"
+def _ordered(plan: Plan, found: Sequence[Found]) -> Iterable[Values]:
+    """By entity, the values in the order asked."""
+    rows: Iterable[Values] = found[0].values
+    for view in found[1:]:
+        rows = map(add, rows, view.values)
+    return rows if plan.in_order is None else map(plan.in_order, rows)
+
+
+def batch(items: Iterable[bytes]) -> bytes:
+    """As Unity's JsonUtility reads it: lists, and a field of its own for each kind of value."""
+    return b'{"features":[%b]}' % b",".join(items)
+
+
+def batch_alike(plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool) -> bytes:
+    """Of entities that ask for the same."""
+    if entities and not with_events and all(view.complete for view in found):
+        return batch([BatchPieces.of(plan).filled(entities, _ordered(plan, found))])
+    return batch(batch_items(plan, entities, found, with_events))
 
 
 def batch_items(
-    plan: Plan, entities: Sequence[Any], rows: Sequence[Sequence[Row]], with_events: bool
+    plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool
 ) -> list[bytes]:
-    """As Unity's JsonUtility reads it: a list, and a field of its own for each kind of value."""
-    pieces = plan.pieces.get("batch")
-    if pieces is None:
-        pieces = plan.pieces["batch"] = BatchPieces.of(plan)
-    between = [] if with_events else pieces.filled_in_order
-    items = []
-    for entity, own in zip(entities, rows, strict=True):
-        if between and own[0].values and not own[0].has_null:
-            filled = between[:]
-            filled[1] = encode(entity)
-            filled[3:-1:2] = own[0].values
-            items.append(b"".join(filled))
-        else:
-            items.append(_batch_item(pieces, entity, own, with_events))
-    return items
-
-
-def _batch_item(pieces: "BatchPieces", entity: Any, rows: Sequence[Row], with_events: bool) -> bytes:
-    items = []
-    for column, present, other in pieces.columns:
-        row = rows[column.view]
-        if row.status == "PRESENT":
-            value = bytes(row.values[column.slot])
-            item = other["NULL"] if value == NULL else present + value
-        else:
-            item = other[row.status]
-        if with_events and row.event is not None:
-            item += b',"eventTimestamp":' + event_text(row.event)
-        items.append(item)
-    return b'{"entityId":%b,"features":[%b}]}' % (encode(entity), b"},".join(items))
+    pieces = BatchPieces.of(plan)
+    rows = enumerate(zip(entities, _ordered(plan, found), strict=True))
+    if with_events:
+        return [pieces.with_events(found, index, *row) for index, row in rows]
+    return [
+        pieces.filled((entity,), (values,))
+        if all(view.complete_at(index) for view in found)
+        else pieces.one_by_one(found, index, entity, values)
+        for index, (entity, values) in rows
+    ]
 
 
 class BatchPieces(NamedTuple):
-    """`columns`: with what stands up to a value that is PRESENT; and all but the brace for any other status.
+    """`columns`: with what stands up to a value that is PRESENT, and all but the brace for any other status.
 
-    `filled_in_order`: where a row's values come in the order asked, all that stands between them.
+    `between`: what stands between the values of an entity that has all of them, and gaps for these, after a
+    comma.
     """
 
     columns: list[tuple[Column, bytes, dict[str, bytes]]]
-    filled_in_order: list[Any]
+    between: list[bytes]
 
     @classmethod
     def of(cls, plan: Plan) -> "BatchPieces":
+        kept: BatchPieces | None = plan.pieces.get("batch")
+        if kept is not None:
+            return kept
         columns = [(column, *_batch_pieces(column)) for column in plan.columns]
-        order = [(column.view, column.slot) for column in plan.columns]
-        if order != [(0, slot) for slot in range(len(order))]:
-            return cls(columns, [])
-        filled: list[Any] = [b'{"entityId":', None, b',"features":[' + columns[0][1], None]
+        between = [b',{"entityId":', b"", b',"features":[' + columns[0][1], b""]
         for _, present, _ in columns[1:]:
-            filled += [b"}," + present, None]
-        return cls(columns, [*filled, b"}]}"])
+            between += [b"}," + present, b""]
+        pieces = plan.pieces["batch"] = cls(columns, [*between, b"}]}"])
+        return pieces
+
+    def filled(self, entities: Sequence[Any], rows: Iterable[Values]) -> bytes:
+        """Items of entities that have all values: the gaps of one kind lie a stride apart."""
+        pieces: list[Any] = self.between * len(entities)
+        stride = len(self.between)
+        pieces[0] = pieces[0][1:]
+        pieces[1::stride] = map(encode, entities)
+        for gap, values in enumerate(zip(*rows, strict=True)):
+            pieces[3 + 2 * gap :: stride] = values
+        return b"".join(pieces)
+
+    def one_by_one(self, found: Sequence[Found], index: int, entity: Any, values: Values) -> bytes:
+        items = [
+            self._item(found[column.view], index, present, other, value)
+            for (column, present, other), value in zip(self.columns, values, strict=True)
+        ]
+        return b'{"entityId":%b,"features":[%b}]}' % (encode(entity), b"},".join(items))
+
+    def with_events(self, found: Sequence[Found], index: int, entity: Any, values: Values) -> bytes:
+        items = []
+        for (column, present, other), value in zip(self.columns, values, strict=True):
+            view = found[column.view]
+            event = view.event(index)
+            stamp = b"" if event is None else b',"eventTimestamp":' + _event_text(event)
+            items.append(self._item(view, index, present, other, value) + stamp)
+        return b'{"entityId":%b,"features":[%b}]}' % (encode(entity), b"},".join(items))
+
+    @staticmethod
+    def _item(view: Found, index: int, present: bytes, other: dict[str, bytes], value: Any) -> bytes:
+        status = view.statuses[index]
+        if status != "PRESENT":
+            return other[status]
+        text = bytes(value)
+        return other["NULL"] if text == NULL else present + text
 
 
 def batch_error(entity: Any, message: str) -> bytes:
     return b'{"entityId":%b,"error":%b,"features":[]}' % (encode(entity), encode(message))
-
-
-def batch(items: Sequence[bytes]) -> bytes:
-    return b'{"features":[%b]}' % b",".join(items)
 
 
 def _batch_pieces(column: Column) -> tuple[bytes, dict[str, bytes]]:
@@ -111,46 +141,71 @@ def _batch_pieces(column: Column) -> tuple[bytes, dict[str, bytes]]:
 
 
 def columnar(
-    plan: Plan, names: Sequence[str], entities: Sequence[dict[str, Any]], rows: Sequence[Sequence[Row] | None]
+    plan: Plan, names: Sequence[str], entities: dict[str, list[Any]], found: Sequence[Found]
 ) -> bytes:
-    """Feast's shape: a result per column, join keys first. `rows` by entity, None for one that is no key."""
-    results = [
-        _result(
-            [encode(entity.get(name)) for entity in entities],
-            [b'"PRESENT"' if row is not None else b'"INVALID"' for row in rows],
-            [b'"1970-01-01T00:00:00Z"'] * len(entities),
-        )
-        for name in plan.key_names
-    ]
-    for column in plan.columns:
-        values, statuses, events = [], [], []
-        for row in rows:
-            value, status = (NULL, "") if row is None else value_and_status(column, row)
-            event = None if row is None else row[column.view].event
-            values.append(value)
-            statuses.append(_FEAST_STATUSES.get(status, b'"INVALID"'))
-            events.append(b'"1970-01-01T00:00:00Z"' if event is None else event_text(event))
-        results.append(_result(values, statuses, events))
+    """Feast's shape: a result per column, join keys first."""
+    count = len(found[0].stored)
+    all_present, no_events = _repeated(_FEAST_STATUSES["PRESENT"], count), _repeated(_NO_EVENT, count)
+    keys = all_present if found[0].complete else _key_statuses(found[0])
+    results = [_result(encode(entities[name])[1:-1], keys, no_events) for name in plan.key_names]
+    events = [_events(view) for view in found]
+    columns = list(zip(*_ordered(plan, found), strict=True)) or [()] * len(plan.columns)
+    for column, values in zip(plan.columns, columns, strict=True):
+        view = found[column.view]
+        statuses = all_present if view.complete else _statuses(view, values)
+        results.append(_result(b",".join(values), statuses, events[column.view]))
     head = encode([*plan.key_names, *names])
     return b'{"metadata":{"feature_names":%b},"results":[%b]}' % (head, b",".join(results))
 
 
-def _result(values: Sequence[bytes], statuses: Sequence[bytes], events: Sequence[bytes]) -> bytes:
-    return b'{"values":[%b],"statuses":[%b],"event_timestamps":[%b]}' % (
-        b",".join(values),
-        b",".join(statuses),
-        b",".join(events),
+def _repeated(text: bytes, count: int) -> bytes:
+    return ((text + b",") * count)[:-1]
+
+
+def _events(view: Found) -> bytes:
+    if view.complete:
+        return b",".join([_event_text(row[EVENT]) for row in view.stored if row])
+    events = map(view.event, range(len(view.stored)))
+    return b",".join([_event_text(event) if event else _NO_EVENT for event in events])
+
+
+def _key_statuses(view: Found) -> bytes:
+    invalid, key = _FEAST_STATUSES["INVALID"], _FEAST_STATUSES["PRESENT"]
+    return b",".join([invalid if status == "INVALID" else key for status in view.statuses])
+
+
+def _statuses(view: Found, values: Sequence[Any]) -> bytes:
+    return b",".join(
+        [
+            _FEAST_STATUSES["NULL" if status == "PRESENT" and bytes(value) == NULL else status]
+            for status, value in zip(view.statuses, values, strict=True)
+        ]
     )
 
 
-def single(plan: Plan, entity: dict[str, Any], rows: Sequence[Row]) -> bytes:
-    """Of one entity: `{"keys": {…}, "features": {label: {value, status, event_timestamp}}}`."""
-    items = []
-    for column in plan.columns:
-        value, status = value_and_status(column, rows)
-        event = event_text(rows[column.view].event)
-        items.append(
-            b'%b:{"value":%b,"status":"%b","event_timestamp":%b}'
-            % (encode(column.label), value, status.encode(), event)
-        )
-    return b'{"keys":%b,"features":{%b}}' % (encode(entity), b",".join(items))
+def _result(values: bytes, statuses: bytes, events: bytes) -> bytes:
+    return b'{"values":[%b],"statuses":[%b],"event_timestamps":[%b]}' % (values, statuses, events)
+
+
+def singles(plan: Plan, entities: Sequence[dict[str, Any]], found: Sequence[Found]) -> list[bytes]:
+    """Of each entity: `{"keys": {…}, "features": {label: {value, status, event_timestamp}}}`."""
+    heads = plan.pieces.get("single")
+    if heads is None:
+        heads = plan.pieces["single"] = [b'%b:{"value":' % encode(column.label) for column in plan.columns]
+    return [
+        b'{"keys":%b,"features":{%b}}'
+        % (encode(entity), b",".join(_single(plan, heads, found, index, values)))
+        for index, (entity, values) in enumerate(zip(entities, _ordered(plan, found), strict=True))
+    ]
+
+
+def _single(
+    plan: Plan, heads: Sequence[bytes], found: Sequence[Found], index: int, values: Values
+) -> Iterable[bytes]:
+    for column, head, value in zip(plan.columns, heads, values, strict=True):
+        view = found[column.view]
+        text, status, event = bytes(value), view.statuses[index], view.event(index)
+        if status == "PRESENT" and text == NULL:
+            status = "NULL"
+        stamp = b"null" if event is None else _event_text(event)
+        yield b'%b%b,"status":"%b","event_timestamp":%b}' % (head, text, status.encode(), stamp)

@@ -2,11 +2,13 @@
 
 import asyncio
 import gc
+import logging
 import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,13 +16,14 @@ from sync.errors import FsyncError
 from sync.instants import now, to_text
 from sync.online.resolve import UnknownName
 from sync.serving.access import Access, Consumer, Refusal
+from sync.serving.call import Call
 from sync.serving.catalog import Catalog, CatalogKeeper
 from sync.serving.http import Request, Response
 from sync.serving.metrics import Metrics
 from sync.serving.openapi import DOCS, openapi
-from sync.serving.reading import Reading, services
+from sync.serving.reading import Question, batch, columnar, rows, services, single
 from sync.serving.redis_pipe import RedisDown, RedisPipe
-from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows
+from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows, decode_single
 from sync.serving.settings import Settings
 from sync.serving.workers import Workers
 
@@ -29,7 +32,9 @@ _JSON, _TEXT, _HTML = (
     b"text/plain; version=0.0.4; charset=utf-8",
     b"text/html; charset=utf-8",
 )
+_LOG = logging.getLogger("uvicorn.error")
 TELL_SECONDS = 1.0
+Settle = Callable[["bytes | Response | Exception"], None]
 _METHODS = {
     "/batch-features": "POST",
     "/get-online-features": "POST",
@@ -44,6 +49,21 @@ _METHODS = {
 }
 
 
+class _Read(NamedTuple):
+    """How a route reads features."""
+
+    decode: Callable[[Request, int], Any]
+    question: Callable[..., Question]
+
+
+_READS = {
+    "/batch-features": _Read(lambda request, most: decode_batch(request.body, most), batch),
+    "/get-online-features": _Read(lambda request, most: decode_online(request.body, most), columnar),
+    "/online-features": _Read(lambda request, most: decode_rows(request.body, most), rows),
+    "/features": _Read(lambda request, _: decode_single(request.path), single),
+}
+
+
 class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -51,13 +71,9 @@ class Application:
         self.keeper = CatalogKeeper(self.redis, settings.project)
         self.metrics, self.workers = Metrics(), Workers(settings.workers_folder)
         self.access = Access(closed=settings.closed, pii=settings.pii)
-        self.reading = Reading(self.redis, self.keeper, self.metrics)
         self.max_body, self.timeout = settings.max_body, settings.timeout
+        self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
-            "/batch-features": self._batch,
-            "/get-online-features": self._online,
-            "/online-features": self._rows,
-            "/features": self._single,
             "/services": self._services,
             "/health": self._health,
             "/ready": self._ready,
@@ -94,11 +110,57 @@ class Application:
             self.workers.tell(self.metrics)
             await asyncio.sleep(TELL_SECONDS)
 
-    async def answer(self, request: Request) -> Response:
+    def answer(self, request: Request, respond: Callable[[Response], None]) -> None:
         route = "/features" if request.path.startswith("/features/") else request.path
-        response = await self._answer(request, route)
-        self._count(request, route if route in self._handlers else "unknown", response.status)
-        return response
+        settle = partial(self._settle, request, route, respond)
+        method = _METHODS.get(route)
+        if method is None:
+            settle(UnknownName(f"there is no {request.path}; /docs lists the routes"))
+        elif request.method != method and (request.method, method) != ("HEAD", "GET"):
+            settle(self._error(request, 405, f"{route} is asked by {method}")._replace(allow=method.encode()))
+        elif route in _READS and self.keeper.loaded is not None:
+            self._read(request, route, self.keeper.loaded, settle)
+        else:
+            task = asyncio.get_running_loop().create_task(self._answer(request, route, settle))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _read(self, request: Request, route: str, catalog: Catalog, settle: Settle) -> None:
+        decode, question = _READS[route]
+        try:
+            consumer = self._admit(request, catalog)
+            wanted = decode(request, self.settings.max_entities)
+        except Exception as error:
+            settle(error)
+        else:
+            ask = partial(question, consumer=consumer, request=wanted)
+            Call(self.redis, self.keeper, self.metrics, route, ask, wanted.names, settle).attempt(catalog)
+
+    async def _answer(self, request: Request, route: str, settle: Settle) -> None:
+        """What is no reading of features, or comes before anything is known of them."""
+        try:
+            if route in _READS:
+                self._read(request, route, await self.keeper.current(), settle)
+            else:
+                settle(await self._handlers[route](request))
+        except Exception as error:
+            settle(error)
+
+    def _settle(
+        self,
+        request: Request,
+        route: str,
+        respond: Callable[[Response], None],
+        outcome: "bytes | Response | Exception",
+    ) -> None:
+        if isinstance(outcome, bytes):
+            response = Response(200, _JSON, outcome)
+        elif isinstance(outcome, Response):
+            response = outcome
+        else:
+            response = self._failure(request, outcome)
+        self._count(request, route if route in _METHODS else "unknown", response.status)
+        respond(response)
 
     def refused(self, request: Request, status: int, message: str) -> Response:
         """Of a request that never came whole, or that failed."""
@@ -113,29 +175,19 @@ class Application:
         if self.settings.access_log or request.reason:
             self._log(request, route, status, seconds)
 
-    async def _answer(self, request: Request, route: str) -> Response:
-        try:
-            handler = self._handlers.get(route)
-            if handler is None:
-                return self._error(request, 404, f"there is no {request.path}; /docs lists the routes")
-            method = _METHODS[route]
-            if request.method != method and (request.method, method) != ("HEAD", "GET"):
-                refusal = self._error(request, 405, f"{route} is asked by {method}")
-                return refusal._replace(allow=method.encode())
-            return await handler(request)
-        except Refusal as error:
+    def _failure(self, request: Request, error: Exception) -> Response:
+        if isinstance(error, Refusal):
             request.reason = error.reason
             self.metrics.refusals[error.reason] += 1
             return self._error(request, error.status, str(error))
-        except RedisDown as error:
+        if isinstance(error, RedisDown):
             self.metrics.redis_errors[error.kind] += 1
             return self._error(request, 503, str(error))
-        except UnknownName as error:
-            return self._error(request, 404, str(error))
-        except TooMany as error:
-            return self._error(request, 413, str(error))
-        except FsyncError as error:
-            return self._error(request, 400, str(error))
+        if isinstance(error, FsyncError):
+            status = 404 if isinstance(error, UnknownName) else 413 if isinstance(error, TooMany) else 400
+            return self._error(request, status, str(error))
+        _LOG.error("fsync: request %s failed", request.id.decode(), exc_info=error)
+        return self._error(request, 500, "the server failed; its log has the request's id")
 
     def _error(self, request: Request, status: int, message: str) -> Response:
         # A name may hold what no UTF-8 has; it is repeated with question marks.
@@ -160,36 +212,14 @@ class Application:
             sys.stdout.write(msgspec.json.encode(line).decode() + "\n")
             sys.stdout.flush()
 
-    async def _admit(self, request: Request) -> tuple[Catalog, Consumer]:
-        catalog = await self.keeper.current()
+    def _admit(self, request: Request, catalog: Catalog) -> Consumer:
         consumer = self.access.consumer(catalog.tokens, request.authorization)
         request.consumer = f"{consumer.service} ({consumer.token})" if consumer.service else ""
-        return catalog, consumer
-
-    async def _batch(self, request: Request) -> Response:
-        catalog, consumer = await self._admit(request)
-        wanted = decode_batch(request.body, self.settings.max_entities)
-        return Response(200, _JSON, await self.reading.batch(catalog, consumer, wanted))
-
-    async def _online(self, request: Request) -> Response:
-        catalog, consumer = await self._admit(request)
-        wanted = decode_online(request.body, self.settings.max_entities)
-        return Response(200, _JSON, await self.reading.columnar(catalog, consumer, wanted))
-
-    async def _rows(self, request: Request) -> Response:
-        catalog, consumer = await self._admit(request)
-        wanted = decode_rows(request.body, self.settings.max_entities)
-        return Response(200, _JSON, await self.reading.rows(catalog, consumer, wanted))
-
-    async def _single(self, request: Request) -> Response:
-        catalog, consumer = await self._admit(request)
-        name, slash, key = request.path.removeprefix("/features/").partition("/")
-        if not name or not slash or not key:
-            raise UnknownName("write /features/VIEW/KEY")
-        return Response(200, _JSON, await self.reading.single(catalog, consumer, name, key))
+        return consumer
 
     async def _services(self, request: Request) -> Response:
-        return Response(200, _JSON, services(*await self._admit(request)))
+        catalog = await self.keeper.current()
+        return Response(200, _JSON, services(catalog, self._admit(request, catalog)))
 
     async def _health(self, _: Request) -> Response:
         return Response(200, _JSON, b'{"status":"ok"}')

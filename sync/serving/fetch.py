@@ -1,114 +1,153 @@
-"""Reads the rows of a plan: of one instant, and only while the metas are the ones the plan was made of."""
+"""Reads the rows of plans: of one instant, and only while the metas are the ones the plans were made of."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
 
 import hiredis
 import msgspec
 
-from sync.instants import to_text
-from sync.online.judge import Status, bounds, judge
+from sync.online.judge import Status, all_present, bounds, judge
 from sync.online.layout import BODY, EVENT, by_shard
-from sync.serving.plan import Plan, ViewPlan
-from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
+from sync.serving.plan import NULL, Plan, ViewPlan
+from sync.serving.redis_pipe import RedisDown, pack, refused
 
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
+Values = tuple[msgspec.Raw, ...]
+# An entity that is no key.
+Invalid = Literal["INVALID"]
+_NULL = msgspec.Raw(NULL)
+_body_of = itemgetter(BODY)
+_PRESENT: tuple[Status, ...] = ("PRESENT",)
 
 
 class PlanOutdated(Exception):
     """A view was synced since its meta was read: the plan must be made again."""
 
 
-class Row(msgspec.Struct, gc=False):
-    """`event`: as it is stored. `values`: a JSON text for each of the view plan's names; empty unless the
-    status is PRESENT. `has_null`: any of them may be null.
-    """
-
-    status: Status
-    event: bytes | None = None
-    values: tuple[Any, ...] = ()
-    has_null: bool = False
-
-
 class Part(NamedTuple):
-    """Entities that ask for the same: for each, its field in each view of the plan."""
+    """Entities that ask for the same: by view of the plan, the field of each entity."""
 
     plan: Plan
-    fields: list[list[str]]
+    fields: Sequence[Sequence[str]]
+
+
+class Found(msgspec.Struct, gc=False):
+    """A view's rows of the entities asked, in their order.
+
+    `values`: of each a JSON text for each of the view plan's names, the defaults where the status is not
+    PRESENT. `complete`: every status is PRESENT and no value is null.
+    """
+
+    stored: Sequence[bytes | None]
+    statuses: Sequence[Status | Invalid]
+    values: Sequence[Values]
+    complete: bool
+
+    def event(self, index: int) -> bytes | None:
+        """As it is stored."""
+        row = self.stored[index]
+        return None if row is None or self.statuses[index] == "NOT_FOUND" else row[EVENT]
+
+    def spread(self, view: ViewPlan, places: Sequence[int]) -> "Found":
+        """As many rows as there are places: -1 is an entity that could not be asked for."""
+        nulls = (_NULL,) * len(view.names)
+        return Found(
+            [None if place < 0 else self.stored[place] for place in places],
+            ["INVALID" if place < 0 else self.statuses[place] for place in places],
+            [nulls if place < 0 else self.values[place] for place in places],
+            False,
+        )
+
+    def complete_at(self, index: int) -> bool:
+        return self.statuses[index] == "PRESENT" and _NULL not in self.values[index]
 
 
 def commands(parts: Sequence[Part]) -> tuple[bytes, int]:
-    pieces, count = [_MULTI], 0
+    """One transaction, and how many replies it has; nothing where no entity is asked for."""
+    pieces, count = [_MULTI], 2
     for plan, fields in parts:
-        for view, column in zip(plan.views, zip(*fields, strict=True), strict=True):
-            asked = by_shard(view.rows, column)
+        for view, column in zip(plan.views, fields, strict=True):
+            if not column:
+                continue
             pieces.append(view.check)
-            pieces += [pack("HMGET", rows, *own) for rows, own, _ in asked]
-            count += 1 + len(asked)
+            if len(view.rows) == 1:
+                pieces.append(pack("HMGET", view.rows[0], *column))
+                count += 2
+            else:
+                asked = by_shard(view.rows, column)
+                pieces += [pack("HMGET", rows, *own) for rows, own, _ in asked]
+                count += 1 + len(asked)
     pieces.append(_EXEC)
-    return b"".join(pieces), count
+    return (b"".join(pieces), count) if count > 2 else (b"", 0)
 
 
-async def fetch(redis: RedisPipe, parts: Sequence[Part], as_of: int) -> list[list[list[Row]]]:
-    """By part, view and entity."""
-    parts_with_entities = [part for part in parts if part.fields]
-    request, count = commands(parts_with_entities)
-    answers: Any = []
-    if count:
-        replies = await redis.ask(request, count + 2)
-        answers = replies[-1]
-        for reply in (*replies, *(answers if isinstance(answers, list) else ())):
-            if isinstance(reply, hiredis.ReplyError):
-                raise refused(reply)
-        if not isinstance(answers, list) or len(answers) != count:
-            raise RedisDown("Redis gave up a transaction; try again", "refused")
-    at, fetched = 0, []
+def unpack(parts: Sequence[Part], replies: Sequence[Any], as_of: int) -> list[list[Found]]:
+    """By part and view, from the replies to `commands`. Raises PlanOutdated, or RedisDown for a refusal."""
+    answers = replies[-1] if replies else []
+    if not isinstance(answers, list) or len(answers) != max(len(replies) - 2, 0):
+        failed = [reply for reply in replies if isinstance(reply, hiredis.ReplyError)]
+        raise refused(failed[0]) if failed else RedisDown("Redis gave up a transaction; try again", "refused")
+    at, found = iter(answers), []
     for plan, fields in parts:
-        views: list[list[Row]] = []
-        for view, column in zip(plan.views, zip(*fields, strict=True), strict=True) if fields else ():
-            if answers[at] != view.wanted:
+        views = []
+        for view, column in zip(plan.views, fields, strict=True):
+            if column and _sound(next(at)) != view.wanted:
                 raise PlanOutdated
-            at += 1
-            stored: list[bytes | None] = [None] * len(column)
-            for _, _, places in by_shard(view.rows, column):
-                for place, row in zip(places, answers[at], strict=True):
-                    stored[place] = row
-                at += 1
-            views.append(_rows(view, stored, as_of))
-        if not fields:
-            views = [[] for _ in plan.views]
-        fetched.append(views)
-    return fetched
+            views.append(_judged(view, _stored(view, column, at), as_of))
+        found.append(views)
+    return found
 
 
-def _rows(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> list[Row]:
-    served, decode, astuple = bounds(view.meta, as_of), view.decode, msgspec.structs.astuple
-    rows = []
+def _stored(view: ViewPlan, column: Sequence[str], answers: Any) -> Sequence[bytes | None]:
+    if not column:
+        return []
+    if len(view.rows) == 1:
+        only: list[bytes | None] = _sound(next(answers))
+        return only
+    stored: list[bytes | None] = [None] * len(column)
+    for _, _, places in by_shard(view.rows, column):
+        for place, row in zip(places, _sound(next(answers)), strict=True):
+            stored[place] = row
+    return stored
+
+
+def _sound(reply: Any) -> Any:
+    if isinstance(reply, hiredis.ReplyError):
+        raise refused(reply)
+    return reply
+
+
+def _judged(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> Found:
+    served = bounds(view.meta, as_of)
     try:
-        for row in stored:
-            status = judge(row, served)
-            if row is None or status == "NOT_FOUND":
-                rows.append(MISSING)
-                continue
-            if status == "OUTSIDE_MAX_AGE":
-                rows.append(Row(status, row[EVENT]))
-                continue
-            body = row[BODY]
-            try:
-                rows.append(Row(status, row[EVENT], astuple(decode(body)), b"null" in body))
-            except msgspec.ValidationError:
-                # A feature that is missing in the row is null.
-                rows.append(Row(status, row[EVENT], astuple(view.decode_gaps(body)), True))
+        return _all_present(view, stored, served) or _one_by_one(view, stored, served)
     except ValueError:
         raise RedisDown(
             f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"
         ) from None
-    return rows
 
 
-def event_text(event: bytes | None) -> bytes:
-    return b"null" if event is None else b'"%s"' % to_text(int(event)).encode()
+def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | None:
+    """All rows decoded at once, where all are to be served and none lacks a feature."""
+    if not stored or not all_present(stored, served):
+        return None
+    bodies = b",".join(map(_body_of, stored))
+    try:
+        rows = view.decode_all(b"[%b]" % bodies)
+    except msgspec.ValidationError:
+        return None
+    if len(rows) != len(stored):
+        return None
+    values = list(map(msgspec.structs.astuple, rows))
+    return Found(stored, _PRESENT * len(stored), values, NULL not in bodies)
 
 
-MISSING = Row("NOT_FOUND")
+def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> Found:
+    statuses = [judge(row, served) for row in stored]
+    values = [
+        msgspec.structs.astuple(view.decode(row[BODY])) if row and status == "PRESENT" else view.defaults
+        for row, status in zip(stored, statuses, strict=True)
+    ]
+    return Found(stored, statuses, values, False)

@@ -5,10 +5,10 @@ than the answer.
 """
 
 import asyncio
-import logging
 import re
 import time
 from collections import deque
+from collections.abc import Callable
 from email.utils import formatdate
 from http import HTTPStatus
 from secrets import token_hex
@@ -17,7 +17,6 @@ from urllib.parse import unquote
 
 import httptools
 
-_LOG = logging.getLogger("uvicorn.error")
 IDLE_SECONDS = 75.0
 # Of requests that a client sends before the first is answered; then it must wait.
 PIPELINED = 8
@@ -57,12 +56,15 @@ class Request:
 
 
 class Answering(Protocol):
-    """What answers. `refused`: of a request that never came whole, or that `answer` failed at."""
+    """What answers: `answer` calls `respond` once, now or later, and raises nothing.
+
+    `refused`: of a request that never came whole.
+    """
 
     max_body: int
     timeout: float
 
-    async def answer(self, request: Request) -> Response: ...
+    def answer(self, request: Request, respond: Callable[[Response], None]) -> None: ...
 
     def refused(self, request: Request, status: int, message: str) -> Response: ...
 
@@ -76,7 +78,7 @@ class HttpProtocol(asyncio.Protocol):
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         del app_state
         self._app: Answering = config.loaded_app
-        self._connections, self._tasks = server_state.connections, server_state.tasks
+        self._connections = server_state.connections
         self._loop: asyncio.AbstractEventLoop = _loop or asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._transport: Any = None
@@ -88,8 +90,9 @@ class HttpProtocol(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._request: Request | None = None
         self._waiting: deque[Request] = deque()
-        self._task: asyncio.Task[None] | None = None
-        self._writable: asyncio.Event | None = None
+        self._answering: Request | None = None
+        # The client does not read what it asked for.
+        self._is_full = False
         self._last = False
 
     # A connection's life.
@@ -105,23 +108,21 @@ class HttpProtocol(asyncio.Protocol):
         self._connections.discard(self)
         if self._timer:
             self._timer.cancel()
-        if self._writable:
-            self._writable.set()
         self._waiting.clear()
 
     def shutdown(self) -> None:
         """The server stops: what came whole is answered."""
         self._last = True
-        if self._task is None:
+        if self._answering is None:
             self._transport.close()
 
     def pause_writing(self) -> None:
-        self._writable = asyncio.Event()
+        self._is_full = True
 
     def resume_writing(self) -> None:
-        if self._writable:
-            self._writable.set()
-        self._writable = None
+        self._is_full, self._heard = False, self._loop.time()
+        if self._answering is None:
+            self._go_on()
 
     def _watch(self, seconds: float) -> None:
         if self._timer:
@@ -132,8 +133,10 @@ class HttpProtocol(asyncio.Protocol):
         """A client that is silent is let go: soon amid a request, later between two."""
         allowed = self._app.timeout if self._request else IDLE_SECONDS
         left = self._heard + allowed - self._loop.time()
-        if self._task is not None or left > 0:
+        if self._answering is not None or left > 0:
             self._watch(max(left, allowed / 2))
+        elif self._is_full:
+            self._transport.abort()
         elif self._request:
             self._refuse(408, "the request did not come in time")
         else:
@@ -200,7 +203,7 @@ class HttpProtocol(asyncio.Protocol):
         request.path = self._path()
         request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         request.keep_alive = self._parser.should_keep_alive()
-        if self._task is None:
+        if self._answering is None and not self._is_full:
             self._begin(request)
             return
         self._waiting.append(request)
@@ -220,26 +223,19 @@ class HttpProtocol(asyncio.Protocol):
     # What goes.
 
     def _begin(self, request: Request) -> None:
-        self._task = task = self._loop.create_task(self._answer(request))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._answering = request
+        self._app.answer(request, self._respond)
 
-    async def _answer(self, request: Request) -> None:
-        try:
-            response = await self._app.answer(request)
-        except Exception:
-            _LOG.exception("fsync: request %s failed", request.id.decode())
-            response = self._app.refused(request, 500, "the server failed; its log has the request's id")
+    def _respond(self, response: Response) -> None:
+        request, self._answering = self._answering, None
+        if request is None:
+            return
         self._write(request, response)
-        if self._writable:
-            # The client does not read what it asked for.
-            try:
-                async with asyncio.timeout(IDLE_SECONDS):
-                    await self._writable.wait()
-            except TimeoutError:
-                self._transport.abort()
         self._heard = self._loop.time()
-        self._task = None
+        if not self._is_full:
+            self._go_on()
+
+    def _go_on(self) -> None:
         if self._transport.is_closing():
             return
         if self._last:
@@ -254,7 +250,7 @@ class HttpProtocol(asyncio.Protocol):
         request.id = request.id or self._next_id()
         self._request, self._last = None, True
         request.keep_alive = False
-        if self._task is None and not self._transport.is_closing():
+        if self._answering is None and not self._transport.is_closing():
             self._write(request, self._app.refused(request, status, message))
         else:
             self._transport.pause_reading()
@@ -263,23 +259,18 @@ class HttpProtocol(asyncio.Protocol):
         if self._transport.is_closing():
             return
         status, kind, body, _ = response
-        head = [
-            _STATUS[status],
-            b"date: %b\r\ncontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n"
-            % (self._now(), kind, len(body), request.id),
-        ]
+        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n" % (
+            *(_STATUS[status], self._date_line(), kind, len(body), request.id),
+        )
         if response.allow:
-            head.append(b"allow: %b\r\n" % response.allow)
+            head += b"allow: %b\r\n" % response.allow
         elif status == 401:
-            head.append(b"www-authenticate: Bearer\r\n")
+            head += b"www-authenticate: Bearer\r\n"
         elif status in (429, 503):
-            head.append(b"retry-after: 1\r\n")
+            head += b"retry-after: 1\r\n"
         if not request.keep_alive or self._last:
-            head.append(b"connection: close\r\n")
-        head.append(b"\r\n")
-        if request.method != "HEAD":
-            head.append(body)
-        self._transport.write(b"".join(head))
+            head += b"connection: close\r\n"
+        self._transport.writelines((head, b"\r\n", b"" if request.method == "HEAD" else body))
         if not request.keep_alive:
             self._transport.close()
 
@@ -288,9 +279,9 @@ class HttpProtocol(asyncio.Protocol):
         HttpProtocol._number += 1
         return b"%b-%x" % (cls._prefix, cls._number)
 
-    def _now(self) -> bytes:
+    def _date_line(self) -> bytes:
         instant = time.time()
         if instant >= HttpProtocol._date_until:
-            HttpProtocol._date = formatdate(instant, usegmt=True).encode()
+            HttpProtocol._date = b"date: %b\r\n" % formatdate(instant, usegmt=True).encode()
             HttpProtocol._date_until = float(int(instant) + 1)
         return self._date

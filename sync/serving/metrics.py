@@ -2,14 +2,14 @@
 
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from sync.instants import now
 from sync.online.judge import Status
 from sync.online.layout import ViewMeta
-from sync.serving.fetch import Row
+from sync.serving.fetch import Found
 
 # Seconds.
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -60,11 +60,13 @@ class Metrics(msgspec.Struct):
         for read, histogram in other.reads.items():
             self.reads[read].add(histogram)
 
-    def read(self, route: str, view: str, seconds: float, rows: Sequence[Row]) -> None:
+    def read(self, route: str, view: str, seconds: float, found: Found) -> None:
         self.reads[route, view].observe(seconds)
-        statuses = [row.status for row in rows]
+        if found.complete:
+            self.rows[view, "PRESENT"] += len(found.statuses)
+            return
         for status in _OUTCOMES:
-            if count := statuses.count(status):
+            if count := found.statuses.count(status):
                 self.rows[view, status] += count
 
     def text(self, metas: Iterable[ViewMeta]) -> str:

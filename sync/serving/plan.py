@@ -1,6 +1,7 @@
 """What a request asks for, worked out once per catalog and kept: names, keys and decoders."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,21 +20,25 @@ LONGEST_KEY = 1024
 # Of one catalog. Beyond it all are forgotten: they cost little to make again.
 PLANS = 1000
 NULL = b"null"
+encode = msgspec.json.Encoder().encode
+# A view or service as a whole, or references.
+Features = str | tuple[str, ...]
 
 
 class ViewPlan(NamedTuple):
     """`wanted`: what answers `check` while the meta is the one this plan was made of.
 
-    `rows`: the key of each shard. `decode` wants every feature in a row, `decode_gaps` takes null for those
-    that are missing.
+    `rows`: the key of each shard. `decode_all` reads a list of rows and wants every feature in each; `decode`
+    reads one and takes null for those that are missing. `defaults`: what stands for a row that is not served.
     """
 
     meta: ViewMeta
     rows: tuple[bytes, ...]
     check: bytes
     wanted: list[bytes]
+    decode_all: Any
     decode: Any
-    decode_gaps: Any
+    defaults: tuple[msgspec.Raw, ...]
     names: tuple[str, ...]
 
 
@@ -48,12 +53,17 @@ class Column(NamedTuple):
 
 
 class Plan(NamedTuple):
+    """`in_order` takes an entity's values, view after view, and gives them in the order of the columns.
+
+    `has_plain_key`: the key is one string, which is the field as it stands.
+    """
+
     views: list[ViewPlan]
     columns: list[Column]
     join_keys: tuple[JoinKey, ...]
-    # One string: what is written is the field.
     has_plain_key: bool
-    pieces: dict[Any, Any]
+    in_order: Callable[[tuple[msgspec.Raw, ...]], tuple[msgspec.Raw, ...]] | None
+    pieces: dict[str, Any]
 
     @property
     def key_names(self) -> list[str]:
@@ -69,11 +79,11 @@ class Plan(NamedTuple):
             parts = [typed_key(key, part) for key, part in zip(self.join_keys, parts, strict=True)]
         return key_by_name(self.join_keys, parts)
 
-    def fields_of_text(self, text: str) -> list[str]:
-        """The fields of an entity as a person writes it."""
-        if self.has_plain_key and len(text) <= LONGEST_KEY:
-            return [text] * len(self.views)
-        return self.fields(self.typed_entity(text))
+    def plain_fields(self, texts: Sequence[Any]) -> list[Sequence[str]] | None:
+        """By view, where the keys are their own fields; None where each must be looked at."""
+        if not self.has_plain_key or set(map(type, texts)) != {str} or max(map(len, texts)) > LONGEST_KEY:
+            return None
+        return [texts] * len(self.views)
 
     def fields(self, entity: dict[str, Any]) -> list[str]:
         """The entity's field in the hash of each view. Raises FsyncError for what is no key."""
@@ -90,19 +100,22 @@ class Plan(NamedTuple):
         return fields
 
 
-def plan_for(catalog: Catalog, consumer: Consumer, features: "str | tuple[str, ...]") -> Plan:
-    """Raises UnknownName, Forbidden, or FsyncError for a name that is none."""
-    kept = (consumer, features)
-    plan = catalog.plans.get(kept)
+def plan_for(catalog: Catalog, consumer: Consumer, asked: Hashable, features: Callable[[], Features]) -> Plan:
+    """`asked` spells the features as the request does, which is quicker to look up than to read.
+
+    Raises UnknownName, Forbidden, or FsyncError for a name that is none.
+    """
+    kept = (consumer, asked)
+    plan: Plan | None = catalog.plans.get(kept)
     if plan is None:
-        plan = _plan(catalog, consumer, features)
+        plan = _plan(catalog, consumer, features())
         if len(catalog.plans) >= PLANS:
             catalog.plans.clear()
         catalog.plans[kept] = plan
     return plan
 
 
-def _plan(catalog: Catalog, consumer: Consumer, features: "str | tuple[str, ...]") -> Plan:
+def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
     if isinstance(features, str):
         wanted = _whole(catalog, consumer, features)
     else:
@@ -114,16 +127,27 @@ def _plan(catalog: Catalog, consumer: Consumer, features: "str | tuple[str, ...]
         wanted = _listed(catalog, consumer, features)
     views = [_view_plan(catalog.project, view) for view in wanted]
     columns = {
-        label: Column(
-            label, feature, msgspec.json.encode(feature.default), index, view.names.index(feature.name)
-        )
+        label: Column(label, feature, encode(feature.default), index, view.names.index(feature.name))
         for index, (view, (_, asked)) in enumerate(zip(views, wanted, strict=True))
         for label, feature in asked
     }
     order = list(columns) if isinstance(features, str) else list(features)
     join_keys = union_of_keys(wanted)
     plain = len(join_keys) == 1 and join_keys[0].type == "string"
-    return Plan(views, [columns[label] for label in order], join_keys, plain, {})
+    ordered = [columns[label] for label in order]
+    return Plan(views, ordered, join_keys, plain, _in_order(views, ordered), {})
+
+
+def _in_order(views: Sequence[ViewPlan], columns: Sequence[Column]) -> Any:
+    starts = [0]
+    for view in views:
+        starts.append(starts[-1] + len(view.names))
+    places = [starts[column.view] + column.slot for column in columns]
+    if places == list(range(starts[-1])):
+        return None
+    if len(places) == 1:
+        return lambda values: (values[places[0]],)
+    return itemgetter(*places)
 
 
 def _whole(catalog: Catalog, consumer: Consumer, name: str) -> list[Wanted]:
@@ -238,22 +262,24 @@ def _checked(
 def _view_plan(project: str, view: Wanted) -> ViewPlan:
     meta = view.meta
     shards = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
-    names = tuple(dict.fromkeys(feature.name for _, feature in view.features))
+    features = {feature.name: feature for _, feature in view.features}
+    row, row_with_gaps = _row_type(features, msgspec.NODEFAULT), _row_type(features, msgspec.Raw(NULL))
     return ViewPlan(
         meta=meta,
         rows=tuple(shard.rows.encode() for shard in shards),
         check=pack("HMGET", shards[0].meta, "fingerprint", "synced_at"),
         wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
-        decode=_decoder(names, msgspec.NODEFAULT),
-        decode_gaps=_decoder(names, msgspec.Raw(NULL)),
-        names=names,
+        decode_all=msgspec.json.Decoder(list[row]).decode,  # type: ignore[valid-type]
+        decode=msgspec.json.Decoder(row_with_gaps).decode,
+        defaults=tuple(msgspec.Raw(encode(feature.default)) for feature in features.values()),
+        names=tuple(features),
     )
 
 
-def _decoder(names: tuple[str, ...], default: Any) -> Any:
+def _row_type(names: Iterable[str], default: Any) -> Any:
     """Of the values as they stand, in the order of the names; other members are passed over."""
     fields = [
         (f"f{slot}", msgspec.Raw, msgspec.field(default=default, name=name))
         for slot, name in enumerate(names)
     ]
-    return msgspec.json.Decoder(msgspec.defstruct("Row", fields)).decode
+    return msgspec.defstruct("Row", fields, gc=False)

@@ -1,129 +1,130 @@
-"""From a decoded request to the bytes of its answer: resolve, fetch, put together."""
+"""From a decoded request to a question for Redis, and from what was found to the bytes of the answer."""
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import now, parse_instant, to_text
-from sync.online.read import ATTEMPTS
-from sync.online.resolve import UnknownName
 from sync.serving import answers
 from sync.serving.access import Consumer, Forbidden
-from sync.serving.catalog import Catalog, CatalogKeeper
-from sync.serving.fetch import Part, PlanOutdated, Row, fetch
-from sync.serving.metrics import Metrics
-from sync.serving.plan import Plan, allowed_features, plan_for
-from sync.serving.redis_pipe import RedisDown, RedisPipe
-from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest
-
-Build = Callable[[Catalog], Awaitable[bytes]]
+from sync.serving.catalog import Catalog
+from sync.serving.fetch import Found, Part
+from sync.serving.plan import Features, Plan, allowed_features, encode, plan_for
+from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest, SingleRequest
 
 
-class Reading(NamedTuple):
-    redis: RedisPipe
-    keeper: CatalogKeeper
-    metrics: Metrics
+class Question(NamedTuple):
+    """`answer` is given what was found, by part and view."""
 
-    async def batch(self, catalog: Catalog, consumer: Consumer, request: BatchRequest) -> bytes:
-        return await self._while_true(catalog, request.names, lambda c: self._batch(c, consumer, request))
+    parts: list[Part]
+    as_of: int
+    answer: Callable[[list[list[Found]]], bytes]
 
-    async def columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:
-        return await self._while_true(
-            catalog, request.names, lambda now: self._columnar(now, consumer, request)
-        )
 
-    async def rows(self, catalog: Catalog, consumer: Consumer, request: RowsRequest) -> bytes:
-        return await self._while_true(catalog, request.names, lambda c: self._rows(c, consumer, request))
+def batch(catalog: Catalog, consumer: Consumer, request: BatchRequest) -> Question:
+    if request.are_alike():
+        first = request.requests[0]
+        plan = plan_for(catalog, consumer, first.asked, first.features)
+        entities = [item.entityId for item in request.requests]
+        fields = plan.plain_fields(entities)
+        if fields is not None:
+            return Question(
+                [Part(plan, fields)],
+                now(),
+                lambda found: answers.batch_alike(plan, entities, found[0], request.eventTimestamps),
+            )
+    return _batch_of_several(catalog, consumer, request)
 
-    async def single(self, catalog: Catalog, consumer: Consumer, name: str, key: str) -> bytes:
-        return await self._while_true(catalog, lambda: {name}, lambda c: self._single(c, consumer, name, key))
 
-    async def _while_true(self, catalog: Catalog, names: Callable[[], set[str]], build: Build) -> bytes:
-        """The answer of one catalog: when it proves older than what is read, all is done again."""
-        for _ in range(ATTEMPTS):
-            try:
-                return await build(catalog)
-            except PlanOutdated:
-                catalog = await self.keeper.reload()
-            except UnknownName:
-                newer = await self.keeper.look_again(catalog, names())
-                if newer is catalog:
-                    raise
-                catalog = newer
-        raise RedisDown("the views asked for are being synced over and over; try again", "outdated")
+def _batch_of_several(catalog: Catalog, consumer: Consumer, request: BatchRequest) -> Question:
+    """Entities that ask for different features, or by keys that may be none."""
+    places: dict[Any, list[int]] = {}
+    plans: dict[Any, Plan] = {}
+    rows: dict[Any, list[list[str]]] = {}
+    items = [b""] * len(request.requests)
+    for index, item in enumerate(request.requests):
+        asked = item.asked
+        if asked not in plans:
+            plans[asked] = plan_for(catalog, consumer, asked, item.features)
+            places[asked], rows[asked] = [], []
+        plan = plans[asked]
+        try:
+            fields = plan.fields(plan.typed_entity(str(item.entityId)))
+        except FsyncError as error:
+            items[index] = answers.batch_error(item.entityId, str(error))
+        else:
+            rows[asked].append(fields)
+            places[asked].append(index)
 
-    async def _batch(self, catalog: Catalog, consumer: Consumer, request: BatchRequest) -> bytes:
-        parts: dict[Any, tuple[Part, list[int]]] = {}
-        requests, items = request.requests, [b""] * len(request.requests)
-        for index, item in enumerate(requests):
-            entity, asked = item.entityId, item.service or bytes(item.featureNames)
-            if asked not in parts:
-                parts[asked] = Part(plan_for(catalog, consumer, item.features), []), []
-            part, places = parts[asked]
-            try:
-                fields = part.plan.fields_of_text(entity if type(entity) is str else str(entity))
-            except FsyncError as error:
-                items[index] = answers.batch_error(entity, str(error))
-            else:
-                part.fields.append(fields)
-                places.append(index)
-        fetched = await self._fetch("/batch-features", [part for part, _ in parts.values()], now())
-        for (part, places), found in zip(parts.values(), fetched, strict=True):
-            entities = [requests[index].entityId for index in places]
-            told = answers.batch_items(part.plan, entities, found, request.eventTimestamps)
-            if len(told) == len(items):
-                items = told
-            else:
-                for index, item_told in zip(places, told, strict=True):
-                    items[index] = item_told
+    def answer(found: list[list[Found]]) -> bytes:
+        for (asked, plan), views in zip(plans.items(), found, strict=True):
+            entities = [request.requests[index].entityId for index in places[asked]]
+            told = answers.batch_items(plan, entities, views, request.eventTimestamps)
+            for index, item in zip(places[asked], told, strict=True):
+                items[index] = item
         return answers.batch(items)
 
-    async def _columnar(self, catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> bytes:
-        as_of = parse_instant(request.timestamp, where="timestamp")
-        plan = plan_for(catalog, consumer, request.wanted)
-        names = _column_names(plan, request.full_feature_names)
-        _check_columns(plan, list(request.entities))
-        part, places = Part(plan, []), []
-        entities = request.rows()
-        for entity in entities:
+    parts = [Part(plan, _by_view(plan, rows[asked])) for asked, plan in plans.items()]
+    return Question(parts, now(), answer)
+
+
+def columnar(catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> Question:
+    as_of = parse_instant(request.timestamp, where="timestamp")
+    plan = _plan(catalog, consumer, request.wanted())
+    names = _column_names(plan, request.full_feature_names)
+    _check_columns(plan, list(request.entities))
+    count = request.count()
+    fields = plan.plain_fields(request.entities[plan.key_names[0]]) if count else None
+    # Where each entity stands among those that are read; -1 for one that is no key.
+    places: list[int] | None = None
+    if fields is None:
+        places, rows = [], []
+        for entity in request.rows():
             try:
-                fields = plan.fields(entity)
+                rows.append(plan.fields(entity))
             except FsyncError:
                 places.append(-1)
-                continue
-            places.append(len(part.fields))
-            part.fields.append(fields)
-        (found,) = await self._fetch("/get-online-features", [part], as_of)
-        rows = [None if place < 0 else found[place] for place in places]
-        return answers.columnar(plan, names, entities, rows)
+            else:
+                places.append(len(rows) - 1)
+        fields = _by_view(plan, rows)
 
-    async def _rows(self, catalog: Catalog, consumer: Consumer, request: RowsRequest) -> bytes:
-        as_of = parse_instant(request.as_of)
-        plan = plan_for(catalog, consumer, request.wanted)
-        entities = [plan.entity(key) for key in request.keys]
-        part = Part(plan, [plan.fields(entity) for entity in entities])
-        (found,) = await self._fetch("/online-features", [part], as_of)
-        rows = [answers.single(plan, entity, row) for entity, row in zip(entities, found, strict=True)]
-        return b'{"as_of":%b,"rows":[%b]}' % (answers.encode(to_text(as_of)), b",".join(rows))
+    def answer(found: list[list[Found]]) -> bytes:
+        (views,) = found
+        if places is not None and -1 in places:
+            views = [view.spread(of, places) for of, view in zip(plan.views, views, strict=True)]
+        return answers.columnar(plan, names, request.entities, views)
 
-    async def _single(self, catalog: Catalog, consumer: Consumer, name: str, key: str) -> bytes:
-        plan = plan_for(catalog, consumer, name)
-        entity = plan.typed_entity(key)
-        ((rows,),) = await self._fetch("/features", [Part(plan, [plan.fields(entity)])], now())
-        return answers.single(plan, entity, rows)
+    return Question([Part(plan, fields)], as_of, answer)
 
-    async def _fetch(self, route: str, parts: list[Part], as_of: int) -> list[list[tuple[Row, ...]]]:
-        """By part and entity: a row of each view."""
-        started = time.perf_counter()
-        fetched = await fetch(self.redis, parts, as_of)
-        seconds = time.perf_counter() - started
-        for part, views in zip(parts, fetched, strict=True):
-            for view, rows in zip(part.plan.views, views, strict=True):
-                self.metrics.read(route, view.meta.reference, seconds, rows)
-        return [list(zip(*views, strict=True)) for views in fetched]
+
+def rows(catalog: Catalog, consumer: Consumer, request: RowsRequest) -> Question:
+    as_of = parse_instant(request.as_of)
+    plan = _plan(catalog, consumer, request.wanted())
+    entities = [plan.entity(key) for key in request.keys]
+    fields = _by_view(plan, [plan.fields(entity) for entity in entities])
+
+    def answer(found: list[list[Found]]) -> bytes:
+        told = answers.singles(plan, entities, found[0])
+        return b'{"as_of":%b,"rows":[%b]}' % (encode(to_text(as_of)), b",".join(told))
+
+    return Question([Part(plan, fields)], as_of, answer)
+
+
+def single(catalog: Catalog, consumer: Consumer, request: SingleRequest) -> Question:
+    plan = _plan(catalog, consumer, request.name)
+    entity = plan.typed_entity(request.key)
+    part = Part(plan, _by_view(plan, [plan.fields(entity)]))
+    return Question([part], now(), lambda found: answers.singles(plan, [entity], found[0])[0])
+
+
+def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
+    return plan_for(catalog, consumer, features, lambda: features)
+
+
+def _by_view(plan: Plan, rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    return list(zip(*rows, strict=True)) if rows else [[] for _ in plan.views]
 
 
 def services(catalog: Catalog, consumer: Consumer) -> bytes:
@@ -135,7 +136,7 @@ def services(catalog: Catalog, consumer: Consumer) -> bytes:
         try:
             if consumer.service is not None:
                 allowed_features(catalog, consumer)
-            plan = plan_for(catalog, consumer._replace(pii=True), name)
+            plan = _plan(catalog, consumer._replace(pii=True), name)
             keys: Any = [{"name": key.name, "type": key.type} for key in plan.join_keys]
             listed.append({"name": name, "features": references, "join_keys": keys, "error": None})
         except Forbidden:

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -62,8 +63,12 @@ def pack(*words: "str | bytes") -> bytes:
     return packed
 
 
+# Given the replies, or why there are none, in the turn of the loop that read them. It raises nothing.
+Done = Callable[["list[Any] | RedisDown"], None]
+
+
 class _Pending(NamedTuple):
-    future: "asyncio.Future[list[Any]]"
+    done: Done
     replies: int
     since: float
 
@@ -86,17 +91,30 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
         self._watch = self._loop.call_later(WATCH_SECONDS, self._watchdog)
 
-    def ask(self, commands: bytes, replies: int) -> "asyncio.Future[list[Any]]":
-        future: asyncio.Future[list[Any]] = self._loop.create_future()
+    def send(self, commands: bytes, replies: int, done: Done) -> None:
         if self.lost.done():
-            future.set_exception(RedisDown("Redis cannot be reached; try again", "connection"))
-            return future
-        self._pending.append(_Pending(future, replies, time.monotonic()))
+            done(RedisDown("Redis cannot be reached; try again", "connection"))
+            return
+        self._pending.append(_Pending(done, replies, time.monotonic()))
         if not self._outgoing:
             # Whatever other requests ask in this turn of the loop goes out in the same write.
             self._loop.call_soon(self._flush)
         self._outgoing.append(commands)
-        return future
+
+    async def ask(self, commands: bytes, replies: int) -> list[Any]:
+        future: asyncio.Future[list[Any]] = self._loop.create_future()
+
+        def done(outcome: "list[Any] | RedisDown") -> None:
+            # One that is done was given up by whoever asked.
+            if future.done():
+                return
+            if isinstance(outcome, RedisDown):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+        self.send(commands, replies, done)
+        return await future
 
     def _flush(self) -> None:
         data, self._outgoing = b"".join(self._outgoing), []
@@ -112,11 +130,9 @@ class _Connection(asyncio.Protocol):
                     raise hiredis.ProtocolError("an answer to no question")
                 received.append(reply)
                 if len(received) == pending[0].replies:
-                    future = pending.popleft().future
-                    # One that is done was given up by its request; its answer is dropped here.
-                    if not future.done():
-                        future.set_result(received)
-                    received = self._received = []
+                    self._received = []
+                    pending.popleft().done(received)
+                    received = self._received
         except hiredis.ProtocolError:
             self.abort("protocol", "Redis answered what is no Redis protocol")
 
@@ -130,9 +146,7 @@ class _Connection(asyncio.Protocol):
         if not self.lost.done():
             self.lost.set_result(None)
         while self._pending:
-            future = self._pending.popleft().future
-            if not future.done():
-                future.set_exception(RedisDown(message, kind))
+            self._pending.popleft().done(RedisDown(message, kind))
         if self._transport:
             self._transport.abort()
 
@@ -165,11 +179,16 @@ class RedisPipe:
         if self._connection:
             self._connection.abort("connection", "the server is stopping")
 
+    def send(self, commands: bytes, replies: int, done: Done) -> None:
+        if self._connection is None:
+            done(RedisDown(str(self._why), self._why.kind))
+        else:
+            self._connection.send(commands, replies, done)
+
     async def ask(self, commands: bytes, replies: int) -> list[Any]:
-        connection = self._connection
-        if connection is None:
+        if self._connection is None:
             raise RedisDown(str(self._why), self._why.kind)
-        return await connection.ask(commands, replies)
+        return await self._connection.ask(commands, replies)
 
     async def command(self, *words: "str | bytes") -> Any:
         (reply,) = await self.ask(pack(*words), 1)

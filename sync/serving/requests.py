@@ -1,10 +1,11 @@
 """What a body may say. Decoding is validation."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from sync.errors import FsyncError
+from sync.online.resolve import UnknownName
 
 _NAMES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
 
@@ -26,6 +27,10 @@ class FeatureRequest(msgspec.Struct, frozen=True, gc=False):
     requestTime: float | str | None = None
 
     @property
+    def asked(self) -> "str | bytes":
+        """The same for items that ask alike."""
+        return self.service or bytes(self.featureNames)
+
     def features(self) -> "str | tuple[str, ...]":
         return self.service or tuple(_decoded(_names_asked, self.featureNames) or ())
 
@@ -34,9 +39,16 @@ class BatchRequest(msgspec.Struct, frozen=True):
     requests: list[FeatureRequest]
     eventTimestamps: bool = False
 
+    def are_alike(self) -> bool:
+        """Whether all items ask for the same."""
+        items = self.requests
+        services = [item.service for item in items]
+        names = [item.featureNames for item in items]
+        return bool(items) and services.count(services[0]) == names.count(names[0]) == len(items)
+
     def names(self) -> set[str]:
-        asked = {item.service or bytes(item.featureNames): item for item in self.requests}
-        return {name for item in asked.values() for name in _names(item.features)}
+        asked = {item.asked: item for item in self.requests}
+        return {name for item in asked.values() for name in _names(item.features())}
 
 
 class OnlineRequest(msgspec.Struct, frozen=True):
@@ -48,19 +60,21 @@ class OnlineRequest(msgspec.Struct, frozen=True):
     full_feature_names: bool = False
     timestamp: str | None = None
 
-    @property
     def wanted(self) -> "str | tuple[str, ...]":
         if self.features and self.feature_service:
             raise FsyncError("give features or feature_service, not both")
         return self.feature_service or tuple(self.features or ())
 
     def names(self) -> set[str]:
-        return _names(self.wanted)
+        return _names(self.wanted())
 
-    def rows(self) -> list[dict[str, Any]]:
+    def count(self) -> int:
         lengths = {name: len(values) for name, values in self.entities.items()}
         if len(set(lengths.values())) > 1:
             raise FsyncError(f"the columns of entities differ in length: {lengths}")
+        return next(iter(lengths.values()), 0)
+
+    def rows(self) -> list[dict[str, Any]]:
         names = list(self.entities)
         return [dict(zip(names, row, strict=True)) for row in zip(*self.entities.values(), strict=True)]
 
@@ -72,14 +86,23 @@ class RowsRequest(msgspec.Struct, frozen=True):
     keys: list[Any]
     as_of: str | None = None
 
-    @property
     def wanted(self) -> "str | tuple[str, ...]":
         if isinstance(self.features, str):
             return (self.features,) if ":" in self.features else self.features
         return tuple(self.features)
 
     def names(self) -> set[str]:
-        return _names(self.wanted)
+        return _names(self.wanted())
+
+
+class SingleRequest(NamedTuple):
+    """Of a path: the features of a view or service, and one entity's key as text."""
+
+    name: str
+    key: str
+
+    def names(self) -> set[str]:
+        return {self.name}
 
 
 def _names(features: "str | tuple[str, ...]") -> set[str]:
@@ -108,6 +131,13 @@ def decode_rows(body: bytes, most: int) -> RowsRequest:
     request: RowsRequest = _decoded(_rows, body)
     _limit(len(request.keys), most)
     return request
+
+
+def decode_single(path: str) -> SingleRequest:
+    name, slash, key = path.removeprefix("/features/").partition("/")
+    if not name or not slash or not key:
+        raise UnknownName("write /features/VIEW/KEY")
+    return SingleRequest(name, key)
 
 
 def _decoded(decoder: Any, body: "bytes | msgspec.Raw") -> Any:

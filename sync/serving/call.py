@@ -1,0 +1,101 @@
+"""A request for features on its way to Redis and back, again while what the worker knows proves old.
+
+No coroutine: that a request costs one turn of the loop out and one back is what makes the server fast.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from sync.online.read import ATTEMPTS
+from sync.online.resolve import UnknownName
+from sync.serving.catalog import Catalog, CatalogKeeper
+from sync.serving.fetch import Found, PlanOutdated, commands, unpack
+from sync.serving.metrics import Metrics
+from sync.serving.reading import Question
+from sync.serving.redis_pipe import RedisDown, RedisPipe
+
+_tasks: set[asyncio.Task[None]] = set()
+
+
+class Call:
+    """`ask` makes the question of a catalog, `names` are those it asks for. `settle` is given the answer, or
+    what went wrong.
+    """
+
+    __slots__ = ("_ask", "_keeper", "_metrics", "_names", "_redis", "_route", "_sent", "_settle", "_tries")
+
+    def __init__(
+        self,
+        redis: RedisPipe,
+        keeper: CatalogKeeper,
+        metrics: Metrics,
+        route: str,
+        ask: Callable[[Catalog], Question],
+        names: Callable[[], set[str]],
+        settle: Callable[[bytes | Exception], None],
+    ) -> None:
+        self._redis, self._keeper, self._metrics, self._route = redis, keeper, metrics, route
+        self._ask, self._names, self._settle = ask, names, settle
+        self._tries, self._sent = 0, 0.0
+
+    def attempt(self, catalog: Catalog) -> None:
+        self._tries += 1
+        try:
+            question = self._ask(catalog)
+            request, count = commands(question.parts)
+        except UnknownName as error:
+            self._later(catalog, error)
+        except Exception as error:
+            self._settle(error)
+        else:
+            self._sent = time.perf_counter()
+            if count:
+                self._redis.send(request, count, partial(self._arrived, catalog, question))
+            else:
+                self._arrived(catalog, question, [])
+
+    def _arrived(self, catalog: Catalog, question: Question, replies: "list[Any] | RedisDown") -> None:
+        try:
+            if isinstance(replies, RedisDown):
+                raise replies
+            found = unpack(question.parts, replies, question.as_of)
+            self._count(question, found)
+            body = question.answer(found)
+        except PlanOutdated as error:
+            self._later(catalog, error)
+        except Exception as error:
+            self._settle(error)
+        else:
+            self._settle(body)
+
+    def _count(self, question: Question, found: list[list[Found]]) -> None:
+        seconds = time.perf_counter() - self._sent
+        for part, views in zip(question.parts, found, strict=True):
+            for view, rows in zip(part.plan.views, views, strict=True):
+                self._metrics.read(self._route, view.meta.reference, seconds, rows)
+
+    def _later(self, seen: Catalog, error: Exception) -> None:
+        task = asyncio.get_running_loop().create_task(self._again(seen, error))
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+
+    async def _again(self, seen: Catalog, error: Exception) -> None:
+        """With a newer catalog, if there is one that may answer otherwise."""
+        try:
+            if isinstance(error, UnknownName):
+                newer = await self._keeper.look_again(seen, self._names())
+                if newer is seen:
+                    raise error
+            else:
+                newer = await self._keeper.reload()
+            if self._tries == ATTEMPTS:
+                raise RedisDown(
+                    "the views asked for are being synced over and over; try again", "outdated"
+                ) from None
+        except Exception as failure:
+            self._settle(failure)
+        else:
+            self.attempt(newer)
