@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from operator import add
+from operator import add, itemgetter
 from typing import Any, NamedTuple
 
 from sync.instants import to_text
 from sync.online.layout import EVENT
-from sync.serving.fetch import Found, Values
+from sync.serving.found import Found, Values
 from sync.serving.plan import NULL, Column, Plan, encode
 
 _SLOTS = {
@@ -27,6 +27,9 @@ _FEAST_STATUSES = {
     "INVALID": b'"INVALID"',
 }
 _NO_EVENT = b'"1970-01-01T00:00:00Z"'
+
+
+_event_of: Any = itemgetter(EVENT)
 
 
 @lru_cache(10_000)
@@ -49,7 +52,7 @@ def batch(items: Iterable[bytes]) -> bytes:
 
 def batch_alike(plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool) -> bytes:
     """Of entities that ask for the same."""
-    if entities and not with_events and all(view.complete for view in found):
+    if entities and not with_events and all(view.is_complete() for view in found):
         return batch([BatchPieces.of(plan).filled(entities, _ordered(plan, found))])
     return batch(batch_items(plan, entities, found, with_events))
 
@@ -140,22 +143,28 @@ def _batch_pieces(column: Column) -> tuple[bytes, dict[str, bytes]]:
     return start % b"PRESENT" + value, other
 
 
-def columnar(
-    plan: Plan, names: Sequence[str], entities: dict[str, list[Any]], found: Sequence[Found]
-) -> bytes:
+def columns_head(names: Sequence[str]) -> bytes:
+    return b'{"metadata":{"feature_names":%b},"results":[' % encode(names)
+
+
+def columnar(plan: Plan, head: bytes, entities: dict[str, list[Any]], found: Sequence[Found]) -> bytes:
     """Feast's shape: a result per column, join keys first."""
     count = len(found[0].stored)
     all_present, no_events = _repeated(_FEAST_STATUSES["PRESENT"], count), _repeated(_NO_EVENT, count)
-    keys = all_present if found[0].complete else _key_statuses(found[0])
-    results = [_result(encode(entities[name])[1:-1], keys, no_events) for name in plan.key_names]
     events = [_events(view) for view in found]
+    pieces = [head]
+    for name in plan.key_names:
+        keys = all_present if found[0].present else _key_statuses(found[0])
+        pieces += (b'{"values":', encode(entities[name]), b',"statuses":[', keys)
+        pieces += (b'],"event_timestamps":[', no_events, b"]},")
     columns = list(zip(*_ordered(plan, found), strict=True)) or [()] * len(plan.columns)
     for column, values in zip(plan.columns, columns, strict=True):
-        view = found[column.view]
-        statuses = all_present if view.complete else _statuses(view, values)
-        results.append(_result(b",".join(values), statuses, events[column.view]))
-    head = encode([*plan.key_names, *names])
-    return b'{"metadata":{"feature_names":%b},"results":[%b]}' % (head, b",".join(results))
+        view, texts = found[column.view], b",".join(values)
+        statuses = all_present if view.present and NULL not in texts else _statuses(view, values)
+        pieces += (b'{"values":[', texts, b'],"statuses":[', statuses)
+        pieces += (b'],"event_timestamps":[', events[column.view], b"]},")
+    pieces[-1] = b"]}]}"
+    return b"".join(pieces)
 
 
 def _repeated(text: bytes, count: int) -> bytes:
@@ -163,8 +172,8 @@ def _repeated(text: bytes, count: int) -> bytes:
 
 
 def _events(view: Found) -> bytes:
-    if view.complete:
-        return b",".join([_event_text(row[EVENT]) for row in view.stored if row])
+    if view.present:
+        return b",".join(map(_event_text, map(_event_of, view.stored)))
     events = map(view.event, range(len(view.stored)))
     return b",".join([_event_text(event) if event else _NO_EVENT for event in events])
 
@@ -181,10 +190,6 @@ def _statuses(view: Found, values: Sequence[Any]) -> bytes:
             for status, value in zip(view.statuses, values, strict=True)
         ]
     )
-
-
-def _result(values: bytes, statuses: bytes, events: bytes) -> bytes:
-    return b'{"values":[%b],"statuses":[%b],"event_timestamps":[%b]}' % (values, statuses, events)
 
 
 def singles(plan: Plan, entities: Sequence[dict[str, Any]], found: Sequence[Found]) -> list[bytes]:

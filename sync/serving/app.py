@@ -21,6 +21,7 @@ from sync.serving.catalog import Catalog, CatalogKeeper
 from sync.serving.http import Request, Response
 from sync.serving.metrics import Metrics
 from sync.serving.openapi import DOCS, openapi
+from sync.serving.reader import Reader
 from sync.serving.reading import Question, batch, columnar, rows, services, single
 from sync.serving.redis_pipe import RedisDown, RedisPipe
 from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows, decode_single
@@ -68,6 +69,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.redis = RedisPipe(settings.redis_url, settings.timeout)
+        self.reader = Reader(self.redis)
         self.keeper = CatalogKeeper(self.redis, settings.project)
         self.metrics, self.workers = Metrics(), Workers(settings.workers_folder)
         self.access = Access(closed=settings.closed, pii=settings.pii)
@@ -134,7 +136,7 @@ class Application:
             settle(error)
         else:
             ask = partial(question, consumer=consumer, request=wanted)
-            Call(self.redis, self.keeper, self.metrics, route, ask, wanted.names, settle).attempt(catalog)
+            Call(self.reader, self.keeper, self.metrics, route, ask, wanted.names, settle).attempt(catalog)
 
     async def _answer(self, request: Request, route: str, settle: Settle) -> None:
         """What is no reading of features, or comes before anything is known of them."""

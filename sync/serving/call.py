@@ -7,15 +7,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
+from sync.errors import FsyncError
 from sync.online.read import ATTEMPTS
 from sync.online.resolve import UnknownName
 from sync.serving.catalog import Catalog, CatalogKeeper
-from sync.serving.fetch import Found, PlanOutdated, commands, unpack
+from sync.serving.found import Found
 from sync.serving.metrics import Metrics
+from sync.serving.reader import PlanOutdated, Reader
 from sync.serving.reading import Question
-from sync.serving.redis_pipe import RedisDown, RedisPipe
+from sync.serving.redis_pipe import RedisDown
 
 _tasks: set[asyncio.Task[None]] = set()
 
@@ -25,11 +26,11 @@ class Call:
     what went wrong.
     """
 
-    __slots__ = ("_ask", "_keeper", "_metrics", "_names", "_redis", "_route", "_sent", "_settle", "_tries")
+    __slots__ = ("_ask", "_keeper", "_metrics", "_names", "_reader", "_route", "_sent", "_settle", "_tries")
 
     def __init__(
         self,
-        redis: RedisPipe,
+        reader: Reader,
         keeper: CatalogKeeper,
         metrics: Metrics,
         route: str,
@@ -37,7 +38,7 @@ class Call:
         names: Callable[[], set[str]],
         settle: Callable[[bytes | Exception], None],
     ) -> None:
-        self._redis, self._keeper, self._metrics, self._route = redis, keeper, metrics, route
+        self._reader, self._keeper, self._metrics, self._route = reader, keeper, metrics, route
         self._ask, self._names, self._settle = ask, names, settle
         self._tries, self._sent = 0, 0.0
 
@@ -45,27 +46,24 @@ class Call:
         self._tries += 1
         try:
             question = self._ask(catalog)
-            request, count = commands(question.parts)
         except UnknownName as error:
             self._later(catalog, error)
         except Exception as error:
             self._settle(error)
         else:
             self._sent = time.perf_counter()
-            if count:
-                self._redis.send(request, count, partial(self._arrived, catalog, question))
-            else:
-                self._arrived(catalog, question, [])
+            self._reader.ask(question.parts, question.as_of, partial(self._arrived, catalog, question))
 
-    def _arrived(self, catalog: Catalog, question: Question, replies: "list[Any] | RedisDown") -> None:
+    def _arrived(self, catalog: Catalog, question: Question, found: "list[list[Found]] | FsyncError") -> None:
+        if isinstance(found, PlanOutdated):
+            self._later(catalog, found)
+            return
+        if isinstance(found, FsyncError):
+            self._settle(found)
+            return
         try:
-            if isinstance(replies, RedisDown):
-                raise replies
-            found = unpack(question.parts, replies, question.as_of)
             self._count(question, found)
             body = question.answer(found)
-        except PlanOutdated as error:
-            self._later(catalog, error)
         except Exception as error:
             self._settle(error)
         else:

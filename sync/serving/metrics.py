@@ -9,7 +9,7 @@ import msgspec
 from sync.instants import now
 from sync.online.judge import Status
 from sync.online.layout import ViewMeta
-from sync.serving.fetch import Found
+from sync.serving.found import Found
 
 # Seconds.
 BOUNDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
@@ -62,7 +62,7 @@ class Metrics(msgspec.Struct):
 
     def read(self, route: str, view: str, seconds: float, found: Found) -> None:
         self.reads[route, view].observe(seconds)
-        if found.complete:
+        if found.present:
             self.rows[view, "PRESENT"] += len(found.statuses)
             return
         for status in _OUTCOMES:

@@ -61,13 +61,10 @@ class Plan(NamedTuple):
     views: list[ViewPlan]
     columns: list[Column]
     join_keys: tuple[JoinKey, ...]
+    key_names: list[str]
     has_plain_key: bool
     in_order: Callable[[tuple[msgspec.Raw, ...]], tuple[msgspec.Raw, ...]] | None
     pieces: dict[str, Any]
-
-    @property
-    def key_names(self) -> list[str]:
-        return [key.name for key in self.join_keys]
 
     def entity(self, key: Any) -> dict[str, Any]:
         return key_by_name(self.join_keys, key)
@@ -135,7 +132,8 @@ def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
     join_keys = union_of_keys(wanted)
     plain = len(join_keys) == 1 and join_keys[0].type == "string"
     ordered = [columns[label] for label in order]
-    return Plan(views, ordered, join_keys, plain, _in_order(views, ordered), {})
+    key_names = [key.name for key in join_keys]
+    return Plan(views, ordered, join_keys, key_names, plain, _in_order(views, ordered), {})
 
 
 def _in_order(views: Sequence[ViewPlan], columns: Sequence[Column]) -> Any:

@@ -6,20 +6,21 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sync.errors import FsyncError, did_you_mean
-from sync.instants import now, parse_instant, to_text
+from sync.instants import parse_instant, to_text
 from sync.serving import answers
 from sync.serving.access import Consumer, Forbidden
 from sync.serving.catalog import Catalog
-from sync.serving.fetch import Found, Part
+from sync.serving.found import Found
 from sync.serving.plan import Features, Plan, allowed_features, encode, plan_for
+from sync.serving.reader import Part
 from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest, SingleRequest
 
 
 class Question(NamedTuple):
-    """`answer` is given what was found, by part and view."""
+    """`as_of` None: now. `answer` is given what was found, by part and view."""
 
     parts: list[Part]
-    as_of: int
+    as_of: int | None
     answer: Callable[[list[list[Found]]], bytes]
 
 
@@ -32,7 +33,7 @@ def batch(catalog: Catalog, consumer: Consumer, request: BatchRequest) -> Questi
         if fields is not None:
             return Question(
                 [Part(plan, fields)],
-                now(),
+                None,
                 lambda found: answers.batch_alike(plan, entities, found[0], request.eventTimestamps),
             )
     return _batch_of_several(catalog, consumer, request)
@@ -67,16 +68,15 @@ def _batch_of_several(catalog: Catalog, consumer: Consumer, request: BatchReques
         return answers.batch(items)
 
     parts = [Part(plan, _by_view(plan, rows[asked])) for asked, plan in plans.items()]
-    return Question(parts, now(), answer)
+    return Question(parts, None, answer)
 
 
 def columnar(catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> Question:
-    as_of = parse_instant(request.timestamp, where="timestamp")
-    plan = _plan(catalog, consumer, request.wanted())
-    names = _column_names(plan, request.full_feature_names)
+    as_of = None if request.timestamp is None else parse_instant(request.timestamp, where="timestamp")
+    plan = plan_for(catalog, consumer, request.asked, request.wanted)
+    head = _columns_head(plan, request.full_feature_names)
     _check_columns(plan, list(request.entities))
-    count = request.count()
-    fields = plan.plain_fields(request.entities[plan.key_names[0]]) if count else None
+    fields = plan.plain_fields(request.entities[plan.key_names[0]]) if request.count() else None
     # Where each entity stands among those that are read; -1 for one that is no key.
     places: list[int] | None = None
     if fields is None:
@@ -94,7 +94,7 @@ def columnar(catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> Qu
         (views,) = found
         if places is not None and -1 in places:
             views = [view.spread(of, places) for of, view in zip(plan.views, views, strict=True)]
-        return answers.columnar(plan, names, request.entities, views)
+        return answers.columnar(plan, head, request.entities, views)
 
     return Question([Part(plan, fields)], as_of, answer)
 
@@ -116,7 +116,7 @@ def single(catalog: Catalog, consumer: Consumer, request: SingleRequest) -> Ques
     plan = _plan(catalog, consumer, request.name)
     entity = plan.typed_entity(request.key)
     part = Part(plan, _by_view(plan, [plan.fields(entity)]))
-    return Question([part], now(), lambda found: answers.singles(plan, [entity], found[0])[0])
+    return Question([part], None, lambda found: answers.singles(plan, [entity], found[0])[0])
 
 
 def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
@@ -146,21 +146,27 @@ def services(catalog: Catalog, consumer: Consumer) -> bytes:
     return msgspec.json.encode({"services": listed})
 
 
-def _column_names(plan: Plan, full: bool) -> list[str]:
-    """Feast's: the feature's own name, or `view__feature`."""
-    if full:
-        names = [column.label.replace(":", "__", 1) for column in plan.columns]
-    else:
-        names = [column.feature.name for column in plan.columns]
-    taken = [*plan.key_names, *names]
-    if len(set(taken)) != len(taken):
-        twice = next(name for name in taken if taken.count(name) > 1)
-        raise FsyncError(f"two columns of the answer would be called '{twice}'; set full_feature_names")
-    return names
+def _columns_head(plan: Plan, full: bool) -> bytes:
+    """The names of the columns, Feast's: the feature's own, or `view__feature`."""
+    kept = "full head" if full else "head"
+    if kept not in plan.pieces:
+        if full:
+            names = [column.label.replace(":", "__", 1) for column in plan.columns]
+        else:
+            names = [column.feature.name for column in plan.columns]
+        taken = [*plan.key_names, *names]
+        if len(set(taken)) != len(taken):
+            twice = next(name for name in taken if taken.count(name) > 1)
+            raise FsyncError(f"two columns of the answer would be called '{twice}'; set full_feature_names")
+        plan.pieces[kept] = answers.columns_head(taken)
+    head: bytes = plan.pieces[kept]
+    return head
 
 
 def _check_columns(plan: Plan, given: list[str]) -> None:
     needed = plan.key_names
+    if given == needed:
+        return
     for name in given:
         if name not in needed:
             raise FsyncError(

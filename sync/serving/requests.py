@@ -7,7 +7,14 @@ import msgspec
 from sync.errors import FsyncError
 from sync.online.resolve import UnknownName
 
-_NAMES = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+# A list of strings or null, read once for all that ask alike.
+Names = Annotated[
+    msgspec.Raw,
+    msgspec.Meta(
+        extra_json_schema={"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]}
+    ),
+]
+NO_NAMES = msgspec.Raw(b"null")
 
 
 class TooMany(FsyncError):
@@ -18,10 +25,7 @@ class FeatureRequest(msgspec.Struct, frozen=True, gc=False):
     """One entity of a game's batch. Unity writes "" and [] for what is not set."""
 
     entityId: str | int
-    # Read once for all the entities that ask alike.
-    featureNames: Annotated[msgspec.Raw, msgspec.Meta(extra_json_schema=_NAMES)] = msgspec.field(
-        default_factory=lambda: msgspec.Raw(b"null")
-    )
+    featureNames: Names = msgspec.field(default_factory=lambda: NO_NAMES)
     service: str | None = None
     # The game's own clock (Unity's Time.time), of no meaning here.
     requestTime: float | str | None = None
@@ -55,15 +59,20 @@ class OnlineRequest(msgspec.Struct, frozen=True):
     """Feast's request, and `timestamp`: the instant that ages are judged at."""
 
     entities: dict[str, list[Any]]
-    features: list[str] | None = None
+    features: Names = msgspec.field(default_factory=lambda: NO_NAMES)
     feature_service: str | None = None
     full_feature_names: bool = False
     timestamp: str | None = None
 
+    @property
+    def asked(self) -> tuple[str | None, bytes]:
+        return self.feature_service, bytes(self.features)
+
     def wanted(self) -> "str | tuple[str, ...]":
-        if self.features and self.feature_service:
+        features = tuple(_decoded(_names_asked, self.features) or ())
+        if features and self.feature_service:
             raise FsyncError("give features or feature_service, not both")
-        return self.feature_service or tuple(self.features or ())
+        return self.feature_service or features
 
     def names(self) -> set[str]:
         return _names(self.wanted())

@@ -1,0 +1,95 @@
+"""What rows of Redis say of the entities asked: statuses, and values as they stand."""
+
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import Any, Literal
+
+import msgspec
+
+from sync.online.judge import Status, all_present, bounds, judge
+from sync.online.layout import BODY, EVENT
+from sync.serving.plan import NULL, ViewPlan
+from sync.serving.redis_pipe import RedisDown
+
+Values = tuple[msgspec.Raw, ...]
+# An entity that is no key.
+Invalid = Literal["INVALID"]
+_NULL = msgspec.Raw(NULL)
+_body_of = itemgetter(BODY)
+_PRESENT: tuple[Status, ...] = ("PRESENT",)
+
+
+class Found(msgspec.Struct, gc=False):
+    """A view's rows of the entities asked, in their order.
+
+    `values`: of each a JSON text for each of the view plan's names, the defaults where the status is not
+    PRESENT. `present`: every status is, and `bodies` are what was read of all rows.
+    """
+
+    stored: Sequence[bytes | None]
+    statuses: Sequence[Status | Invalid]
+    values: Sequence[Values]
+    present: bool = False
+    bodies: bytes = b""
+
+    def is_complete(self) -> bool:
+        """Whether every status is PRESENT and no value is null."""
+        return self.present and NULL not in self.bodies
+
+    def event(self, index: int) -> bytes | None:
+        """As it is stored."""
+        row = self.stored[index]
+        return None if row is None or self.statuses[index] == "NOT_FOUND" else row[EVENT]
+
+    def some(self, start: int, count: int) -> "Found":
+        if count == len(self.stored):
+            return self
+        own = slice(start, start + count)
+        return Found(self.stored[own], self.statuses[own], self.values[own], self.present, self.bodies)
+
+    def spread(self, view: ViewPlan, places: Sequence[int]) -> "Found":
+        """As many rows as there are places: -1 is an entity that could not be asked for."""
+        nulls = (_NULL,) * len(view.names)
+        return Found(
+            [None if place < 0 else self.stored[place] for place in places],
+            ["INVALID" if place < 0 else self.statuses[place] for place in places],
+            [nulls if place < 0 else self.values[place] for place in places],
+        )
+
+    def complete_at(self, index: int) -> bool:
+        return self.statuses[index] == "PRESENT" and _NULL not in self.values[index]
+
+
+def judged(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> Found:
+    """Raises RedisDown for a row that is none."""
+    served = bounds(view.meta, as_of)
+    try:
+        return _all_present(view, stored, served) or _one_by_one(view, stored, served)
+    except ValueError:
+        raise RedisDown(
+            f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"
+        ) from None
+
+
+def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | None:
+    """All rows decoded at once, where all are to be served and none lacks a feature."""
+    if not stored or not all_present(stored, served):
+        return None
+    bodies = b",".join(map(_body_of, stored))
+    try:
+        rows = view.decode_all(b"[%b]" % bodies)
+    except msgspec.ValidationError:
+        return None
+    if len(rows) != len(stored):
+        return None
+    values = list(map(msgspec.structs.astuple, rows))
+    return Found(stored, _PRESENT * len(stored), values, True, bodies)
+
+
+def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> Found:
+    statuses = [judge(row, served) for row in stored]
+    values = [
+        msgspec.structs.astuple(view.decode(row[BODY])) if row and status == "PRESENT" else view.defaults
+        for row, status in zip(stored, statuses, strict=True)
+    ]
+    return Found(stored, statuses, values)

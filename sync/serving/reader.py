@@ -1,0 +1,174 @@
+"""Reads rows: of one instant, and only while the metas are the ones that the plans were made of.
+
+What is asked in one turn of the loop is read in one transaction, and what several requests ask of a view is
+judged and decoded at once: that costs little more than one of them.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import hiredis
+
+from sync.errors import FsyncError
+from sync.instants import now
+from sync.online.layout import by_shard
+from sync.serving.found import Found, judged
+from sync.serving.plan import Plan, ViewPlan
+from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
+
+# Entities: a request for more is read by itself, so that the others need not wait for it.
+LARGE = 50
+_MULTI = pack("MULTI")
+_EXEC = pack("EXEC")
+
+
+class PlanOutdated(FsyncError):
+    """A view was synced since its meta was read: the plan must be made again."""
+
+
+class Part(NamedTuple):
+    """Entities that ask for the same: by view of the plan, the field of each entity."""
+
+    plan: Plan
+    fields: Sequence[Sequence[str]]
+
+
+# Given what was found, by part and view, or why there is nothing. It raises nothing.
+Done = Callable[["list[list[Found]] | FsyncError"], None]
+
+
+class _Asked(NamedTuple):
+    parts: Sequence[Part]
+    as_of: int | None
+    done: Done
+
+    def views(self) -> Iterator[tuple[ViewPlan, Sequence[str]]]:
+        for plan, fields in self.parts:
+            yield from zip(plan.views, fields, strict=True)
+
+
+class Reader:
+    def __init__(self, redis: RedisPipe) -> None:
+        self._redis = redis
+        self._turn: list[_Asked] = []
+
+    def ask(self, parts: Sequence[Part], as_of: int | None, done: Done) -> None:
+        """`as_of` None: now."""
+        asked = _Asked(parts, as_of, done)
+        if sum([len(part.fields[0]) for part in parts]) > LARGE:
+            self._send([asked])
+            return
+        if not self._turn:
+            asyncio.get_running_loop().call_soon(self._send_turn)
+        self._turn.append(asked)
+
+    def _send_turn(self) -> None:
+        turn, self._turn = self._turn, []
+        self._send(turn)
+
+    def _send(self, turn: list[_Asked]) -> None:
+        reads: dict[tuple[int, int | None], _Read] = {}
+        for asked in turn:
+            for view, fields in asked.views():
+                key = (id(view), asked.as_of)
+                read = reads.get(key)
+                if read is None:
+                    reads[key] = read = _Read(view)
+                read.fields += fields
+        commands = [command for read in reads.values() for command in read.commands()]
+        arrived = partial(self._arrived, turn, reads, now())
+        if commands:
+            self._redis.send(b"".join([_MULTI, *commands, _EXEC]), len(commands) + 2, arrived)
+        else:
+            arrived([[]])
+
+    def _arrived(
+        self,
+        turn: list[_Asked],
+        reads: "dict[tuple[int, int | None], _Read]",
+        instant: int,
+        replies: "list[Any] | RedisDown",
+    ) -> None:
+        try:
+            answers = iter(_executed(replies))
+        except FsyncError as error:
+            for asked in turn:
+                asked.done(error)
+            return
+        for (_, as_of), read in reads.items():
+            read.take(answers, instant if as_of is None else as_of)
+        for asked in turn:
+            try:
+                views = iter([reads[id(view), asked.as_of].next(len(own)) for view, own in asked.views()])
+            except FsyncError as error:
+                asked.done(error)
+            else:
+                asked.done([[next(views) for _ in part.plan.views] for part in asked.parts])
+
+
+class _Read:
+    """Rows of one view, for all who ask for them as of one instant."""
+
+    __slots__ = ("_asked", "_at", "_count", "_found", "fields", "view")
+
+    def __init__(self, view: ViewPlan) -> None:
+        self.view = view
+        self.fields: list[str] = []
+        self._asked: Sequence[tuple[bytes, Sequence[str], Sequence[int]]] = ()
+        self._count = self._at = 0
+        self._found: Found | FsyncError | None = None
+
+    def commands(self) -> list[bytes]:
+        if not self.fields:
+            return []
+        self._asked = by_shard(self.view.rows, self.fields)
+        commands = [self.view.check, *[pack("HMGET", rows, *own) for rows, own, _ in self._asked]]
+        self._count = len(commands)
+        return commands
+
+    def take(self, answers: Iterator[Any], as_of: int) -> None:
+        own = [next(answers) for _ in range(self._count)]
+        try:
+            self._found = judged(self.view, self._stored(own), as_of)
+        except FsyncError as error:
+            self._found = error
+
+    def next(self, count: int) -> Found:
+        """Of the next to have asked. Raises what went wrong with the view."""
+        if not isinstance(self._found, Found):
+            raise self._found or PlanOutdated
+        self._at += count
+        return self._found.some(self._at - count, count)
+
+    def _stored(self, answers: list[Any]) -> Sequence[bytes | None]:
+        for answer in answers:
+            if isinstance(answer, hiredis.ReplyError):
+                raise refused(answer)
+        if not answers:
+            return []
+        meta, *rows = answers
+        if meta != self.view.wanted:
+            raise PlanOutdated
+        if len(rows) == 1:
+            only: list[bytes | None] = rows[0]
+            return only
+        stored: list[bytes | None] = [None] * len(self.fields)
+        for (_, _, places), some in zip(self._asked, rows, strict=True):
+            for place, row in zip(places, some, strict=True):
+                stored[place] = row
+        return stored
+
+
+def _executed(replies: "list[Any] | RedisDown") -> list[Any]:
+    """What the transaction answered. Raises RedisDown if it did not."""
+    if isinstance(replies, RedisDown):
+        raise replies
+    answers = replies[-1]
+    if isinstance(answers, list) and len(answers) == max(len(replies) - 2, 0):
+        return answers
+    for reply in replies:
+        if isinstance(reply, hiredis.ReplyError):
+            raise refused(reply)
+    raise RedisDown("Redis gave up a transaction; try again", "refused")
