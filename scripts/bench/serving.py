@@ -2,12 +2,12 @@
 
     scripts/bench/serving.py [--seconds 5] [--entities 100000]
 
-Needs redis-server, redis-benchmark and wrk. Redis, server and load share the machine's cores.
+Needs redis-server, redis-benchmark and wrk. Redis, one worker and the load share the machine's cores. The
+last rows are measured while `fsync online --full-refresh` writes the same view over and over.
 """
 
 import argparse
 import json
-import os
 import re
 import shutil
 import signal
@@ -15,38 +15,31 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-import redis
+from online import COLUMNS, make_project
 
-from sync.instants import now
-from sync.online import layout
-from sync.registry.views import Feature, JoinKey
-
-FEATURES = tuple(
-    [Feature(f"sessions_last_{n}d", "integer", default=0) for n in range(1, 5)]
-    + [Feature(f"playtime_last_{n}d", "float") for n in range(1, 6)]
-    + [Feature("tier", "string"), Feature("mode", "string"), Feature("payer", "boolean", default=False)]
-)
-PROJECT, VIEW = "bench", "player_stats"
-
+VIEW = "player_stats"
+NAMES = list(COLUMNS)
 # Each request asks for other entities than the one before.
 WRK = """
 local start, bodies = math.random(%(entities)d), {}
 for r = 1, 200 do
-  local requests = {}
+  local items = {}
   for i = 1, %(batch)d do
-    requests[i] = string.format('{"entityId":"p%%07d","featureNames":%(names)s,"requestTime":12.5}',
-                                (start + r * 7919 + i * 104729) %% %(entities)d)
+    items[i] = string.format('%(item)s', (start + r * 7919 + i * 104729) %% %(entities)d)
   end
-  bodies[r] = '{"requests":[' .. table.concat(requests, ',') .. ']}'
+  bodies[r] = '%(before)s' .. table.concat(items, ',') .. '%(after)s'
 end
 local n = 0
 request = function()
   n = n %% #bodies + 1
-  return wrk.format("POST", "/batch-features", {["Content-Type"] = "application/json"}, bodies[n])
+  return wrk.format("POST", "%(route)s", {["Content-Type"] = "application/json"}, bodies[n])
 end
 done = function(summary, latency)
   local bad = summary.errors.status + summary.errors.connect + summary.errors.read + summary.errors.timeout
@@ -56,38 +49,8 @@ end
 """
 
 
-def load(client: "redis.Redis", entities: int) -> None:
-    instant = now()
-    prefix = f"{instant:016d}{instant:016d}"
-    keys = layout.view_keys(PROJECT, VIEW)
-    for start in range(0, entities, 1000):
-        rows = {f"p{i:07d}": prefix + _body(i) for i in range(start, min(start + 1000, entities))}
-        client.hset(keys.rows, mapping=rows)
-    meta = layout.ViewMeta(
-        VIEW,
-        None,
-        (JoinKey("player_id", "string"),),
-        FEATURES,
-        30 * 86_400_000_000,
-        instant,
-        instant,
-        entities,
-        instant,
-        instant,
-        "bench",
-    )
-    client.hset(keys.meta, mapping=layout.pack_meta(meta))
-    client.hset(layout.views_key(PROJECT), VIEW, "")
-
-
-def _body(i: int) -> str:
-    values = {
-        "integer": i % 40,
-        "float": i / 7,
-        "string": ("casual", "ranked")[i % 2],
-        "boolean": i % 3 == 0,
-    }
-    return json.dumps({feature.name: values[feature.type] for feature in FEATURES}, separators=(",", ":"))
+def key(number: int) -> str:
+    return f"player-{number:08d}"
 
 
 def free_port() -> int:
@@ -96,9 +59,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@contextmanager
+def redis_server(directory: Path) -> Iterator[int]:
+    port = free_port()
+    server = subprocess.Popen(
+        ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--dir", directory],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        yield port
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def fsync(*words: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("fsync")), *words]
+
+
 def redis_benchmark(port: int, fields: list[str], clients: int) -> tuple[float, float]:
     """Requests/s and p99 ms of HMGET of these fields."""
-    rows = layout.view_keys(PROJECT, VIEW).rows
+    rows = f"fsync:{{bench/{VIEW}}}:rows"
     output = subprocess.run(
         [
             *("redis-benchmark", "-p", str(port), "-c", str(clients)),
@@ -112,15 +93,28 @@ def redis_benchmark(port: int, fields: list[str], clients: int) -> tuple[float, 
     return numbers[0], numbers[5]
 
 
-def wrk(port: int, batch: int, features: int, connections: int, args: argparse.Namespace) -> list[float]:
-    names = json.dumps([feature.name for feature in FEATURES[:features]], separators=(",", ":"))
+def ask(route: str, features: int) -> dict[str, str]:
+    """What a request of so many features is made of."""
+    if route == "/batch-features":
+        names = json.dumps(NAMES[:features], separators=(",", ":"))
+        item = f'{{"entityId":"player-%08d","featureNames":{names},"requestTime":12.5}}'
+        return {"route": route, "item": item, "before": '{"requests":[', "after": "]}"}
+    names = json.dumps([f"{VIEW}:{name}" for name in NAMES[:features]], separators=(",", ":"))
+    before = f'{{"features":{names},"entities":{{"player_id":['
+    return {"route": route, "item": '"player-%08d"', "before": before, "after": "]}}"}
+
+
+def wrk(
+    port: int, request: dict[str, str], batch: int, connections: int, args: argparse.Namespace
+) -> list[float]:
+    """Requests/s, p50 and p99 in ms."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(WRK % {"entities": args.entities, "batch": batch, "names": names})
+        script.write(WRK % {"entities": args.entities, "batch": batch, **request})
         script.flush()
         output = subprocess.run(
             [
-                *("wrk", "-t1", f"-c{connections}", f"-d{args.seconds}s", "-s", script.name),
-                f"http://127.0.0.1:{port}",
+                *("wrk", "-t1", f"-c{connections}", f"-d{args.seconds}s", "--timeout", "30s"),
+                *("-s", script.name, f"http://127.0.0.1:{port}"),
             ],
             capture_output=True,
             text=True,
@@ -138,13 +132,46 @@ def wait_ready(port: int, started: float) -> float:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1).close()
             return time.monotonic() - started
         except OSError:
-            assert time.monotonic() - started < 10, "the server does not get ready"
+            assert time.monotonic() - started < 60, "the server does not get ready"
             time.sleep(0.01)
 
 
 def resident(pid: int) -> float:
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024
+
+
+@contextmanager
+def syncing(project: Path, url: str) -> Iterator[None]:
+    """While the view is written again and again, throttled as by default."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.is_set():
+            subprocess.run(
+                fsync("online", "--full-refresh", "--redis-url", url),
+                cwd=project,
+                check=True,
+                capture_output=True,
+            )
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def measure(port: int, bare: float, args: argparse.Namespace, rows: list[tuple[str, int, int, int]]) -> None:
+    for route, batch, features, connections in rows:
+        rate, p50, p99 = wrk(port, ask(route, features), batch, connections, args)
+        share = f"{rate / bare:8.2f}" if batch == 10 and connections == 16 else " " * 8
+        print(
+            f"{route:21}{batch:6}{features:9}{connections:12}{rate:11,.0f} {share}{p50:6.2f} ms{p99:6.2f} ms",
+            flush=True,
+        )
 
 
 def main() -> None:
@@ -155,49 +182,35 @@ def main() -> None:
     for tool in ("redis-server", "redis-benchmark", "wrk"):
         if shutil.which(tool) is None:
             sys.exit(f"{tool} is not on the PATH")
-    redis_port, port = free_port(), free_port()
-    database = subprocess.Popen(
-        ["redis-server", "--port", str(redis_port), "--save", "", "--bind", "127.0.0.1"],
-        stdout=subprocess.DEVNULL,
-    )
-    url = f"redis://127.0.0.1:{redis_port}/0"
-    server = None
-    try:
-        with redis.Redis.from_url(
-            url, retry=redis.retry.Retry(redis.backoff.ConstantBackoff(0.1), 50)
-        ) as client:
-            load(client, args.entities)
+    scratch = Path(tempfile.mkdtemp(prefix="fsync-bench-"))
+    project, port = scratch / "project", free_port()
+    make_project(project, args.entities)
+    with redis_server(scratch) as redis_port:
+        url = f"redis://127.0.0.1:{redis_port}/0"
+        subprocess.run(
+            fsync("online", "--redis-url", url), cwd=project, check=True, stdout=subprocess.DEVNULL
+        )
         started = time.monotonic()
-        command = [Path(sys.executable).with_name("fsync"), "serve", "--port", str(port)]
-        server = subprocess.Popen([*command, "--project", PROJECT, "--redis-url", url], env=dict(os.environ))
-        print(f"ready after {wait_ready(port, started):.2f} s, {resident(server.pid):.0f} MB at rest")
-        keys = [f"p{i * 7919 % args.entities:07d}" for i in range(10)]
-        bare, bare_p99 = redis_benchmark(redis_port, keys, 16)
-        _, bare_one = redis_benchmark(redis_port, keys, 1)
-        print(f"redis-benchmark HMGET of 10, 16 connections: {bare:,.0f}/s, p99 {bare_p99:.2f} ms")
-        print(f"redis-benchmark HMGET of 10, 1 connection: p99 {bare_one:.3f} ms")
-        print("batch features connections requests/s of HMGET      p50      p99")
-        for batch, features, connections in [
-            (10, 1, 1),
-            (10, 1, 16),
-            (1, 1, 16),
-            (1, 12, 16),
-            (10, 6, 16),
-            (10, 12, 16),
-            (100, 12, 16),
-        ]:
-            rate, p50, p99 = wrk(port, batch, features, connections, args)
-            share = f"{rate / bare:8.2f}" if batch == 10 and connections == 16 else " " * 8
-            print(
-                f"{batch:5} {features:8} {connections:11} {rate:10,.0f} {share} {p50:5.2f} ms {p99:5.2f} ms"
-            )
-        print(f"{resident(server.pid):.0f} MB after")
-    finally:
-        if server:
+        command = fsync("serve", "--port", str(port), "--project", "bench", "--redis-url", url)
+        server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            print(f"ready after {wait_ready(port, started):.2f} s, {resident(server.pid):.0f} MB at rest")
+            keys = [key(i * 7919 % args.entities) for i in range(10)]
+            bare, bare_p99 = redis_benchmark(redis_port, keys, 16)
+            _, bare_one = redis_benchmark(redis_port, keys, 1)
+            print(f"redis-benchmark HMGET of 10, 16 connections: {bare:,.0f}/s, p99 {bare_p99:.2f} ms")
+            print(f"redis-benchmark HMGET of 10, 1 connection: p99 {bare_one:.3f} ms")
+            print(f"{'route':21} batch features connections requests/s of HMGET      p50      p99")
+            one, many = [(10, 1, 1)], [(10, 1, 16), (1, 12, 16), (10, 12, 16), (100, 12, 16)]
+            routes = ("/batch-features", "/get-online-features")
+            measure(port, bare, args, [(route, *row) for route in routes for row in one + many])
+            with syncing(project, url):
+                measure(port, bare, args, [(route, 100, 12, 16) for route in routes])
+            print(f"{resident(server.pid):.0f} MB after")
+        finally:
             server.send_signal(signal.SIGTERM)
             server.wait(15)
-        database.terminate()
-        database.wait()
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":
