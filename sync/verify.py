@@ -205,9 +205,7 @@ def _compare(connection: duckdb.DuckDBPyConnection, view: FeatureView, meta: Vie
     watermark = meta.source.watermark if meta.source else meta.max_created
     features = []
     for i, feature in enumerate(view.features):
-        # A pointer of JSON, in which any name can be spelled.
-        pointer = "/" + feature.name.replace("~", "~0").replace("/", "~1").replace("'", "''")
-        stored = f"json_extract_string(json, '{pointer}')"
+        stored = f"json_extract_string(json, '$[{i}]')"
         value = f"f{i}"
         if feature.type == "timestamp":
             stored, value = f"epoch_us(try_cast({stored} as timestamptz))", f"epoch_us(f{i})"

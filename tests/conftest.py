@@ -94,7 +94,11 @@ class Arcade:
 
     def stored(self, view: str) -> dict[str, dict[str, Any]]:
         rows = self.client.hgetall(f"fsync:{{arcade/{view}}}:rows")
-        return {key.decode(): json.loads(value[32:]) for key, value in rows.items()}
+        features = json.loads(self.client.hget(f"fsync:{{arcade/{view}}}:meta", "features") or "[]")
+        names = [feature["name"] for feature in features]
+        return {
+            key.decode(): dict(zip(names, json.loads(value[32:]), strict=True)) for key, value in rows.items()
+        }
 
     def dump(self) -> dict[bytes, Any]:
         read = {b"hash": self.client.hgetall, b"string": self.client.get}

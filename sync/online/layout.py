@@ -1,6 +1,7 @@
-"""The Redis layout, version 1. No other module knows a key of it or the shape of a value.
+"""The Redis layout, version 2. No other module knows a key of it or the shape of a value.
 
-fsync:{<project>/<view>@<version>}:rows     hash: entity key -> event µs, created µs (16 digits each), JSON
+fsync:{<project>/<view>@<version>}:rows     hash: entity key -> event µs, created µs (16 digits each), a
+                                            JSON list of the values in the order of the meta's features
 fsync:{<project>/<view>@<version>}:meta     hash: what a reader must know of the view
 fsync:{<project>/<view>@<version>}:lock     string: who is syncing the view
 fsync:{<project>/<view>@<version>}:pushed   sorted set: entity key -> created µs, of rows that were pushed
@@ -26,7 +27,7 @@ from sync.registry.registry import FeatureService
 from sync.registry.views import Feature, FeatureView, JoinKey
 
 Key = TypeVar("Key", str, bytes)
-LAYOUT = "1"
+LAYOUT = "2"
 PREFIX = 32
 # Of a stored row.
 EVENT, CREATED, BODY = slice(PREFIX // 2), slice(PREFIX // 2, PREFIX), slice(PREFIX, None)
@@ -215,11 +216,11 @@ def instant_text(instant: int) -> bytes:
 
 
 def split_row(value: bytes) -> tuple[int, int, bytes]:
-    """Event µs, created µs and the JSON object of a stored row."""
+    """Event µs, created µs and the JSON list of a stored row."""
     return int(value[:16]), int(value[16:PREFIX]), value[PREFIX:]
 
 
-# What `to_json` spells exactly: it would widen FLOAT 0.1 to 0.10000000149 and round a long DECIMAL.
+# What `json_array` spells exactly: it would widen FLOAT 0.1 to 0.10000000149 and round a long DECIMAL.
 _EXACT = {
     "BOOLEAN",
     "TINYINT",
@@ -235,9 +236,9 @@ _EXACT |= {"DOUBLE", "VARCHAR", "DATE"}
 
 
 def json_sql(features: tuple[Feature, ...], columns: "list[tuple[str, str]]") -> str:
-    """The JSON object of a row as DuckDB SQL over columns given with their types.
+    """The JSON list of a row as DuckDB SQL over columns given with their types.
 
-    Neighbours that `to_json` spells exactly are one call of it, which is several times faster than casts.
+    Neighbours that `json_array` spells exactly are one call of it, which is several times faster than casts.
     """
     runs: list[tuple[bool, list[str]]] = []
     for feature, (column, data_type) in zip(features, columns, strict=True):
@@ -245,30 +246,19 @@ def json_sql(features: tuple[Feature, ...], columns: "list[tuple[str, str]]") ->
         exact = feature.type == "timestamp" or data_type in _EXACT
         if not runs or not exact or not runs[-1][0]:
             runs.append((exact, []))
-        name = feature.name.replace('"', '""')
-        spelled = msgspec.json.encode(feature.name).decode() + ":"
-        runs[-1][1].append(
-            f'"{name}" := {value}'
-            if exact
-            else f"{_sql_text(spelled)}, coalesce(cast({column} as varchar), 'null')"
-        )
-    objects = [
-        f"cast(to_json(struct_pack({', '.join(parts)})) as varchar)" if exact else parts[0]
-        for exact, parts in runs
+        runs[-1][1].append(value if exact else f"coalesce(cast({column} as varchar), 'null')")
+    lists = [
+        f"cast(json_array({', '.join(parts)}) as varchar)" if exact else parts[0] for exact, parts in runs
     ]
     if len(runs) == 1 and runs[0][0]:
-        return objects[0]
-    bare = [f"{sql}[2:-2]" if exact else sql for (exact, _), sql in zip(runs, objects, strict=True)]
-    return "concat('{', " + ", ',', ".join(bare) + ", '}')"
+        return lists[0]
+    bare = [f"{sql}[2:-2]" if exact else sql for (exact, _), sql in zip(runs, lists, strict=True)]
+    return "concat('[', " + ", ',', ".join(bare) + ", ']')"
 
 
 def prefix_sql(event_us: str, created_us: str) -> str:
     """Two arguments of `concat`; instants lie between 0 and 10^16."""
     return ", ".join(f"right(cast({END} + {us} as varchar), 16)" for us in (event_us, created_us))
-
-
-def _sql_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 def pack_services(services: dict[str, FeatureService]) -> dict[Any, Any]:

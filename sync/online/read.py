@@ -139,12 +139,13 @@ def _judge(view: Wanted, stored: bytes | None, served: Bounds) -> dict[str, Feat
     if stored is not None and status != "NOT_FOUND":
         event = to_text(int(stored[layout.EVENT]))
     if stored is not None and status == "PRESENT":
-        values = msgspec.json.decode(stored[layout.BODY])
+        names = [feature.name for feature in view.meta.features]
+        values = dict(zip(names, msgspec.json.decode(stored[layout.BODY]), strict=True))
     answers = {}
     for label, feature in view.features:
         if status != "PRESENT":
             answers[label] = FeatureValue(feature.default, status, event)
             continue
-        value = values.get(feature.name)
+        value = values[feature.name]
         answers[label] = FeatureValue(value, "NULL" if value is None else "PRESENT", event)
     return answers

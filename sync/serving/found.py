@@ -25,8 +25,8 @@ _PRESENT: tuple[Status, ...] = ("PRESENT",)
 class Found(msgspec.Struct, gc=False):
     """A view's rows of the entities asked, in their order.
 
-    `values`: of each a JSON text for each of the view plan's names, the defaults where the status is not
-    PRESENT. `complete`: every status is PRESENT and no value is null.
+    `values`: of each a JSON text for each feature of the view, the defaults where the status is not PRESENT.
+    `complete`: every status is PRESENT and no value is null.
     """
 
     stored: Sequence[bytes | None]
@@ -47,7 +47,7 @@ class Found(msgspec.Struct, gc=False):
 
     def spread(self, view: ViewPlan, places: Sequence[int]) -> "Found":
         """As many rows as there are places: -1 is an entity that could not be asked for."""
-        nulls = (_NULL,) * len(view.names)
+        nulls = (_NULL,) * len(view.defaults)
         return Found(
             [None if place < 0 else self.stored[place] for place in places],
             ["INVALID" if place < 0 else self.statuses[place] for place in places],
@@ -70,16 +70,13 @@ def judged(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> Found:
 
 
 def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | None:
-    """All rows decoded at once, where all are to be served and none lacks a feature."""
+    """All rows decoded at once, where all are to be served."""
     if not stored or not all_present(stored, served):
         return None
     bodies = b",".join(map(_body_of, stored))
-    try:
-        rows = view.decode_all(b"[%b]" % bodies)
-    except msgspec.ValidationError:
-        return None
+    rows = view.decode_all(b"[%b]" % bodies)
     if len(rows) != len(stored):
-        return None
+        raise ValueError
     values = list(map(msgspec.structs.astuple, rows))
     return Found(stored, _PRESENT * len(stored), values, not _has_null(bodies))
 

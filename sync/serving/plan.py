@@ -1,6 +1,6 @@
 """What a request asks for, worked out once per catalog and kept: names, keys and decoders."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -28,22 +28,21 @@ Features = str | tuple[str, ...]
 class ViewPlan(NamedTuple):
     """`wanted`: what answers `check` while the meta is the one this plan was made of.
 
-    `rows`: the key of each shard. `decode_all` reads a list of rows and wants every feature in each; `decode`
-    reads one and takes null for those that are missing. `defaults`: what stands for a row that is not served.
+    `rows`: the key of each shard. `decode` reads a row into the texts of its values, `decode_all` a list of
+    them. `defaults`: what stands for a row that is not served.
     """
 
     meta: ViewMeta
     rows: tuple[bytes, ...]
     check: bytes
     wanted: list[bytes]
-    decode_all: Any
     decode: Any
+    decode_all: Any
     defaults: tuple[msgspec.Raw, ...]
-    names: tuple[str, ...]
 
 
 class Column(NamedTuple):
-    """A feature in the order asked. `view` and `slot` say where its value stands among what was fetched."""
+    """A feature in the order asked. `view` and `slot` say where its value stands among what was found."""
 
     label: str
     feature: Feature
@@ -124,7 +123,7 @@ def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
         wanted = _listed(catalog, consumer, features)
     views = [_view_plan(catalog.project, view) for view in wanted]
     columns = {
-        label: Column(label, feature, encode(feature.default), index, view.names.index(feature.name))
+        label: Column(label, feature, encode(feature.default), index, view.meta.features.index(feature))
         for index, (view, (_, asked)) in enumerate(zip(views, wanted, strict=True))
         for label, feature in asked
     }
@@ -139,7 +138,7 @@ def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
 def _in_order(views: Sequence[ViewPlan], columns: Sequence[Column]) -> Any:
     starts = [0]
     for view in views:
-        starts.append(starts[-1] + len(view.names))
+        starts.append(starts[-1] + len(view.defaults))
     places = [starts[column.view] + column.slot for column in columns]
     if places == list(range(starts[-1])):
         return None
@@ -260,24 +259,19 @@ def _checked(
 def _view_plan(project: str, view: Wanted) -> ViewPlan:
     meta = view.meta
     shards = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
-    features = {feature.name: feature for _, feature in view.features}
-    row, row_with_gaps = _row_type(features, msgspec.NODEFAULT), _row_type(features, msgspec.Raw(NULL))
+    row = msgspec.defstruct(
+        "Row",
+        [(f"f{slot}", msgspec.Raw) for slot, _ in enumerate(meta.features)],
+        array_like=True,
+        forbid_unknown_fields=True,
+        gc=False,
+    )
     return ViewPlan(
         meta=meta,
         rows=tuple(shard.rows.encode() for shard in shards),
         check=pack("HMGET", shards[0].meta, "fingerprint", "synced_at"),
         wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
+        decode=msgspec.json.Decoder(row).decode,
         decode_all=msgspec.json.Decoder(list[row]).decode,  # type: ignore[valid-type]
-        decode=msgspec.json.Decoder(row_with_gaps).decode,
-        defaults=tuple(msgspec.Raw(encode(feature.default)) for feature in features.values()),
-        names=tuple(features),
+        defaults=tuple(msgspec.Raw(encode(feature.default)) for feature in meta.features),
     )
-
-
-def _row_type(names: Iterable[str], default: Any) -> Any:
-    """Of the values as they stand, in the order of the names; other members are passed over."""
-    fields = [
-        (f"f{slot}", msgspec.Raw, msgspec.field(default=default, name=name))
-        for slot, name in enumerate(names)
-    ]
-    return msgspec.defstruct("Row", fields, gc=False)

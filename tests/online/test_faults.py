@@ -41,7 +41,7 @@ def as_of(number: int) -> str:
 
 
 def generations(client: "redis.Redis") -> set[int]:
-    return {int(row[32:].split(b":")[1].split(b",")[0]) for row in client.hgetall(ROWS).values()}
+    return {int(row[33:].split(b",")[0].rstrip(b"]")) for row in client.hgetall(ROWS).values()}
 
 
 @pytest.mark.parametrize("mode", ["full", "changes"])

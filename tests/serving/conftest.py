@@ -127,7 +127,9 @@ class Online:
             name, version, keys, tuple(features), ttl, instant, instant, len(rows), event, event, fingerprint
         )
         stored = {
-            key: row if isinstance(row, str) else f"{event:016d}{event:016d}" + json.dumps(row)
+            key: row
+            if isinstance(row, str)
+            else f"{event:016d}{event:016d}" + json.dumps([row.get(feature.name) for feature in features])
             for key, row in rows.items()
         }
         at = layout.view_keys(PROJECT, meta.reference)
@@ -157,7 +159,7 @@ def fill(online: Online) -> None:
         "p1": {"skill": 0.25, "tier": "gold", "payer": True},
         "p2": {"skill": None, "tier": "null", "payer": False},
         "p3": {"tier": "a:b:c"},
-        "old": f"{old:016d}{old:016d}" + '{"skill":0.75,"tier":"x","payer":true}',
+        "old": f"{old:016d}{old:016d}" + '[0.75,"x",true]',
     }
     online.view("player_skill", skill, rows)
     email = [Feature("email", "string", pii=True), Feature("country", "string")]

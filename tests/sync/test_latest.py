@@ -46,7 +46,10 @@ def newest(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: date
     with warehouse.arrow(latest.rows()) as batches, Engine() as engine, Renderer(view, engine) as renderer:
         renderer.keep(batches)
         frames = b"".join(bytes(rows) for frame in renderer.kept() for _, rows in frame.parts(100))
-    return {key: msgspec.json.decode(value[32:]) for key, value in parse(frames)}
+    names = [feature.name for feature in view.features]
+    return {
+        key: dict(zip(names, msgspec.json.decode(value[32:]), strict=True)) for key, value in parse(frames)
+    }
 
 
 def parse(frames: bytes) -> list[tuple[str, bytes]]:
