@@ -8,7 +8,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 # Frames of rows that wait; few, since memory is bounded by them.
-DEPTH = 3
+DEPTH = 6
 
 
 @contextmanager

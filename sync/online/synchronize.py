@@ -26,7 +26,7 @@ from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse, WarehouseUnavailable
 
 # Of the DuckDB in this process: hash tables of more entities spill to disk.
-MEMORY = "250MB"
+MEMORY = "200MB"
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0)
 
 

@@ -152,21 +152,23 @@ inner join tied on {same}"""
         return f"approx_count_distinct(case when {self._known} and {self._alive()} then {key} end)"
 
     def _newest(self, condition: str) -> str:
+        """The table stands in it twice: a CTE of whole rows would be kept in memory, which costs more."""
         keys = [f"k{i}" for i in range(len(self._keys))]
         names = [*keys, "e", "c", *(f"f{i}" for i in range(len(self._view.features)))]
+        keyed = ", ".join(f"{column} as {key}" for column, key in zip(self._keys, keys, strict=True))
         same = " and ".join(f"alive.{key} = newest.{key}" for key in keys)
         return f"""
-with alive as (
-    {self._select(condition, f"{self._order()} as o")}
-),
-newest as (
-    select {", ".join(keys)}, max(o) as o
-    from alive
-    group by {", ".join(keys)}
-)
 select {", ".join(f"alive.{name}" for name in names)}
-from alive
-inner join newest on {same} and alive.o = newest.o"""
+from (
+    {self._select(condition, f"{self._order()} as o")}
+) as alive
+inner join (
+    select {", ".join(keys)}, max(o) as o
+    from (
+        select {keyed}, {self._order()} as o from {self._view.relation} as t where {condition}
+    ) as ordered
+    group by {", ".join(keys)}
+) as newest on {same} and alive.o = newest.o"""
 
     def _select(self, condition: str, *more: str) -> str:
         quote = self._warehouse.quote
