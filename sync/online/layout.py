@@ -134,6 +134,14 @@ class ViewMeta(msgspec.Struct, frozen=True):
     def reference(self) -> str:
         return self.view if self.version is None else f"{self.view}@{self.version}"
 
+    def suits(self, view: FeatureView) -> bool:
+        """Whether a row of it can stand among rows of the view as it is defined now."""
+        return (self.join_keys, _types(self.features)) == (view.join_keys, _types(view.features))
+
+
+def _types(features: Sequence[Feature]) -> dict[str, str]:
+    return {feature.name: feature.type for feature in features}
+
 
 def meta_of(
     view: FeatureView,

@@ -63,8 +63,8 @@ def _merge(client: Any, keys: ViewKeys, shard: int, meta: ViewMeta, count: int, 
         token = (client.get(keys.staging) or b"").decode()
         aside = keys.aside(token) if token else keys.rows
         command = packed(
-            *("EVAL", scripts.MERGE, "5", keys.rows, keys.meta, keys.pushed, keys.staging, aside),
-            *(meta.fingerprint if shard == 0 else "", "1", token),
+            *("EVAL", scripts.MERGE, "6", keys.rows, keys.meta, keys.pushed, keys.staging, aside, keys.lock),
+            *(meta.fingerprint if shard == 0 else "", "", token),
             rows=strings,
             strings=2 * count,
         )

@@ -6,14 +6,17 @@ A batch stays far below the near 4,000 pairs at which Lua's `unpack` fails.
 from sync.online.layout import PREFIX
 
 # The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
-# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too.
-# KEYS: rows, meta, pushed, staging, aside.
-# ARGV: fingerprint ("" but on the first shard), "1" for pushed rows, token of the rows aside, field, row, …
+# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too. A sync that has
+# its lock no more writes nothing: it would bring back what its successor removed.
+# KEYS: rows, meta, pushed, staging, aside, lock.
+# ARGV: fingerprint (of pushed rows, on the first shard), owner of the lock ("": pushed rows), token of those
+# aside, field, row, …
 MERGE = f"""
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
     return redis.error_reply('REDEFINED')
 end
-local pushed = ARGV[2] == '1'
+local pushed = ARGV[2] == ''
+if not pushed and redis.call('GET', KEYS[6]) ~= ARGV[2] then return redis.error_reply('LOST') end
 if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
 local sub, fields, best = string.sub, {{}}, {{}}
 for i = 4, #ARGV, 2 do

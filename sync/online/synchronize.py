@@ -201,22 +201,23 @@ class _Run(NamedTuple):
     def full(self, why: str) -> SyncResult:
         """All rows aside, then swapped in."""
         view, writer = self.view, self.writer
+        kin = self.live if self.live and self.live.suits(view) else None
         with self.open_warehouse() as warehouse:
             counts = Counts(*warehouse.row(self._latest(warehouse).counts()))
         self.started(view.reference, why, counts.entities)
-        with Renderer(view, self.engine) as renderer, writer.aside():
+        with Renderer(view, self.engine) as renderer, writer.aside(pushed=kin is not None):
             with read_ahead(self._newest(renderer, counts.entities)) as frames:
                 staged = writer.stage(frames)
             if staged.added < staged.rows:
                 self._judge_ties()
-            carried = writer.carry(counts.watermark) if self.live else 0
+            carried = writer.carry(counts.watermark)
             rows = writer.staged()
             if rows < staged.added:
                 raise FsyncError(
                     f"{view.reference}: Redis holds {rows} of {staged.added} rows written; it evicted "
                     "the rest (see its maxmemory-policy), so nothing was changed"
                 )
-            ahead = self.live if self.live and carried else None
+            ahead = kin if carried else None
             meta = self._meta(
                 rows=rows,
                 max_event=max(renderer.max_event, ahead.max_event if ahead else 0),

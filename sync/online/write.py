@@ -55,14 +55,19 @@ class ViewWriter:
         self._speed, self._on_rows = speed, on_rows or (lambda _rows: None)
         self._shards = layout.shard_keys(project, view.reference, view.shards, view.fingerprint)
         self._token = uuid4().hex
+        self._pushed = False
 
     def rows(self) -> int:
         return sum(self._client.hlen(keys.rows) for keys in self._shards)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Where `stage` and `swap` happen: nothing is left behind when they fail."""
-        for keys in self._shards:
+    def aside(self, *, pushed: bool) -> Iterator[None]:
+        """Where `stage` and `swap` happen: nothing is left behind when they fail.
+
+        `pushed`: rows pushed so far and meanwhile stay; else they are of another definition and go with it.
+        """
+        self._pushed = pushed
+        for keys in self._shards if pushed else ():
             self._client.set(keys.staging, self._token, ex=ASIDE_SECONDS)
         try:
             yield
@@ -96,7 +101,7 @@ class ViewWriter:
     def carry(self, watermark: int) -> int:
         """Put aside what was pushed and the warehouse does not know; how many entities of it."""
         carried = 0
-        for keys in self._shards:
+        for keys in self._shards if self._pushed else ():
             for fields in _members(self._client, keys.pushed):
                 carried += self._client.eval(
                     scripts.CARRY, 2, keys.rows, keys.aside(self._token), f"{watermark:016}", *fields
@@ -128,6 +133,8 @@ class ViewWriter:
                 transaction.delete(keys.meta)
                 transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
             transaction.delete(keys.staging)
+            if not self._pushed:
+                transaction.delete(keys.pushed)
             transaction.unlink(retired)
 
     def staged(self) -> int:
@@ -145,7 +152,7 @@ class ViewWriter:
 
             return then
 
-        with self._redefined(), self._pipes() as pipes:
+        with self._fenced(), self._pipes() as pipes:
             scripted: dict[int, str] = {}
             for frame in frames:
                 keys = self._shards[frame.shard]
@@ -155,13 +162,10 @@ class ViewWriter:
                 head = [
                     "EVALSHA",
                     scripted[frame.shard],
-                    "5",
-                    keys.rows,
-                    keys.meta,
-                    keys.pushed,
-                    keys.staging,
+                    "6",
+                    *(keys.rows, keys.meta, keys.pushed, keys.staging, keys.rows, keys.lock),
+                    *("", self._lock.owner, ""),
                 ]
-                head += [keys.rows, self._view.fingerprint if frame.shard == 0 else "", "0", ""]
                 for rows, strings in frame.parts(self._speed.rows):
                     pipes[frame.shard].send(packed(*head, rows=strings, strings=2 * rows), count(rows))
                     sent += rows
@@ -214,11 +218,11 @@ class ViewWriter:
                 raise self._lost() from None
 
     @contextmanager
-    def _redefined(self) -> Iterator[None]:
+    def _fenced(self) -> Iterator[None]:
         try:
             yield
         except redis.ResponseError as error:
-            raise self._lost() if "REDEFINED" in str(error) else error from None
+            raise self._lost() if "LOST" in str(error) else error from None
 
     @contextmanager
     def _pipes(self) -> Iterator[list[Pipe]]:

@@ -12,12 +12,13 @@ import pytest
 import redis
 
 from sync import FeatureStore, FsyncError
-from sync.online.synchronize import Progress
+from sync.online.synchronize import Progress, SyncResult
 from tests.conftest import Arcade
 from tests.online.conftest import Start
 
 VIEW = "player_activity@2"
 ROWS = "fsync:{arcade/player_activity@2}:rows"
+LOCK = "fsync:{arcade/player_activity@2}:lock"
 COUNT = 20_000
 SYNC = """
 import sys
@@ -71,7 +72,7 @@ def test_a_client_that_is_killed_at_random_instants(arcade: Arcade, mode: str) -
             assert len(found) == 1, "old or new, never a mixture"
         whole += len(found) == 1
         # The killed run's lease, which another run would wait for.
-        arcade.client.delete("fsync:{arcade/player_activity@2}:lock")
+        arcade.client.delete(LOCK)
         (result,) = store.sync([VIEW], as_of=as_of(number))
         assert generations(arcade.client) == {number}, result
         assert result.entities == COUNT
@@ -188,7 +189,7 @@ def test_a_stalled_writer_does_not_write_over_its_successor(arcade: Arcade) -> N
             time.sleep(0.001)
         os.kill(child.pid, signal.SIGSTOP)
         amid = generations(arcade.client)
-        arcade.client.delete("fsync:{arcade/player_activity@2}:lock")
+        arcade.client.delete(LOCK)
         generation(arcade, 2)
         with arcade.node("player_activity.v2") as node:
             node["checksum"]["checksum"] = "another"
@@ -199,3 +200,22 @@ def test_a_stalled_writer_does_not_write_over_its_successor(arcade: Arcade) -> N
     assert generations(arcade.client) == {2}
     if amid == {0, 1}:
         assert "another sync took over" in error
+
+
+def test_a_stalled_writer_does_not_bring_back_what_its_successor_removed(arcade: Arcade) -> None:
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 0)
+    arcade.store().sync([VIEW], as_of=as_of(0))
+    generation(arcade, 1)
+    succeeded: list[SyncResult] = []
+
+    def stall(_rows: int) -> None:
+        if not succeeded:
+            arcade.client.delete(LOCK)
+            arcade.execute("delete from player_activity_v2 where player_id <> 'p1'")
+            succeeded.extend(arcade.store().sync([VIEW], as_of=as_of(1)))
+
+    (stalled,) = arcade.store().sync_each([VIEW], as_of=as_of(1), progress=Progress(lambda *_: None, stall))
+    assert succeeded[0].full == "rows are gone from the warehouse"
+    assert "another sync took over" in str(stalled.error)
+    assert list(arcade.stored(VIEW)) == ["p1"]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sync import FsyncError
+from sync.online.synchronize import Progress
 from tests.conftest import Arcade
 
 VIEW = "player_activity@2"
@@ -91,6 +92,31 @@ def test_a_full_sync_keeps_what_the_warehouse_does_not_know(empty: Arcade) -> No
     (result,) = empty.store().sync([VIEW], as_of=at(6), full_refresh=True)
     assert result.kept == 2
     assert stored(empty) == {"a": 5, "b": 1, "new": 4}
+
+
+def test_rows_pushed_under_other_features_go_with_them(empty: Arcade) -> None:
+    load(empty, [row("a", 1, 1, 1)])
+    empty.store().push(VIEW, [row("a", 5, 5, 5), row("new", 4, 4, 4)])
+    stream = empty.store()
+    assert stream.registry, "as it was"
+    with empty.node("player_activity.v2") as node:
+        del node["columns"]["play_minutes"]
+        node["checksum"]["checksum"] = "another"
+    progress = Progress(lambda *_: None, lambda _rows: stream.push(VIEW, [row("b", 6, 6, 6)]) and None)
+    (result,) = empty.store().sync_each([VIEW], as_of=at(6), progress=progress)
+    assert (result.full, result.kept, result.entities) == ("the view changed", 0, 1)
+    assert empty.stored(VIEW) == {"a": {"sessions": 1}}
+    assert not [key for key in empty.client.scan_iter() if b"pushed" in key or b"staging" in key]
+
+
+def test_rows_pushed_under_other_sql_stay(empty: Arcade) -> None:
+    load(empty, [row("a", 1, 1, 1)])
+    empty.store().push(VIEW, [row("a", 5, 5, 5)])
+    with empty.node("player_activity.v2") as node:
+        node["checksum"]["checksum"] = "another"
+    (result,) = empty.store().sync([VIEW], as_of=at(6))
+    assert (result.full, result.kept) == ("the view changed", 1)
+    assert stored(empty) == {"a": 5}
 
 
 def test_without_a_created_timestamp_it_was_created_now(empty: Arcade) -> None:
