@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sync import FsyncError
@@ -188,18 +188,22 @@ def test_every_type_is_pushed_as_a_sync_writes_it(arcade: Arcade) -> None:
 OPERATIONS = st.lists(
     st.one_of(
         # What happens: to whom, how many hours before it is known, and whether the stream tells it.
-        st.tuples(st.just("event"), st.sampled_from("abc"), st.integers(0, 5), st.booleans()),
+        st.tuples(st.just("event"), st.sampled_from("aab"), st.integers(0, 3), st.booleans()),
         # The warehouse loads all but the newest few; a sync, of all rows or of changes.
         st.tuples(st.just("load"), st.integers(0, 2)),
         st.tuples(st.just("sync"), st.booleans()),
     ),
-    min_size=3,
-    max_size=14,
+    min_size=4,
+    max_size=12,
 )
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(OPERATIONS)
+# A full sync while a late event was pushed that is older than what the warehouse has.
+@example([("event", "a", 0, False), ("event", "a", 2, True), ("load", 1), ("sync", True)])
+# A correction: the same event, known later.
+@example([("event", "a", 0, True), ("event", "a", 1, True)])
 def test_any_order_of_pushes_and_syncs_ends_in_the_greatest(arcade: Arcade, operations: list[Any]) -> None:
     arcade.execute("delete from player_activity_v2")
     arcade.client.flushall()
