@@ -23,6 +23,9 @@ select
     {{ 'greatest(' ~ event ~ ', ' ~ created ~ ')' if known else event }} as _available
 from {{ view.relation }}
 {{ fsync._usable(view, known_until) }}
+    {%- for key in view['keys'] %}
+    and {{ key }} is not null
+    {%- endfor %}
     {%- if known %}
 qualify _event = max(_event) over (
     partition by {{ view['keys'] | join(', ') }}
@@ -37,18 +40,15 @@ qualify _event = max(_event) over (
     {{ return('(' ~ micros ~ ' + 86400000000)' if view.event_type | lower == 'date' else micros) }}
 {%- endmacro %}
 
-{% macro _created_micros(view) -%}
-    {%- set event = fsync._event_micros(view) -%}
-    {{ return('coalesce(' ~ fsync.micros(view.created) ~ ', ' ~ event ~ ')' if view.created else event) }}
+{% macro _created_micros(view, of='') -%}
+    {%- set event = fsync._event_micros(view, of) -%}
+    {{ return('coalesce(' ~ fsync.micros(of ~ view.created) ~ ', ' ~ event ~ ')' if view.created else event) }}
 {%- endmacro %}
 
-{% macro _usable(view, known_until) -%}
-where {{ view.event }} is not null
-    {%- for key in view['keys'] %}
-    and {{ key }} is not null
-    {%- endfor %}
+{% macro _usable(view, known_until, of='') -%}
+where {{ of ~ view.event }} is not null
     {%- if known_until %}
-    and {{ fsync._created_micros(view) }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
+    and {{ fsync._created_micros(view, of) }} <= {{ fsync.micros("cast('" ~ known_until ~ "' as timestamp)") }}
     {%- endif %}
 {%- endmacro %}
 

@@ -1,13 +1,26 @@
 {#-
-  The parts of the point-in-time join that DuckDB runs. `_order` is a 128-bit number, one instant in microseconds * 2^64 plus
-  another, which settles ties.
+  The parts of the point-in-time join that DuckDB runs. Rows are sorted by entity, by `_at`, then by `_then`, which settles ties;
+  a spine row has none and comes last of its instant. An entity is the number that the spine's keys have there, whatever their types.
 -#}
+
+{#- From the second view on they wait for the view before, whose memory is free by then. -#}
+{% macro _keys_of_spine(join, before) -%}
+select
+    {%- for key in join.view['keys'] %}
+    {{ key }},
+    {%- endfor %}
+    row_number() over ()::integer as _key
+from (select distinct {{ join.view['keys'] | join(', ') }} from spine)
+{%- if before %}
+where exists (select 1 from {{ before }})
+{%- endif %}
+{%- endmacro %}
 
 {#- Rows that count from their event on: by the event timestamp, then created. -#}
 {% macro _rows_by_event(join, in_time_only, known_until) -%}
-    {%- set event = fsync._event_micros(join.view) -%}
-    {%- set created = fsync._created_micros(join.view) -%}
-    {{ fsync._rows_in_order(join, event, created, known_until) }}
+    {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
+    {%- set created = fsync._created_micros(join.view, 'feature_rows.') -%}
+    {{ fsync._rows_in_order(join, event, created, fsync._rank(join) if in_time_only else 'feature_rows.rowid', known_until) }}
     {%- if in_time_only %}
     and {{ created }} <= {{ event }}
     {%- endif %}
@@ -18,34 +31,120 @@
   row about the past never hides what is newer.
 -#}
 {% macro _late_rows(join, known_until) -%}
-    {%- set event = fsync._event_micros(join.view) -%}
-    {%- set created = fsync._created_micros(join.view) -%}
-    {{ fsync._rows_in_order(join, created, event, known_until) }}
+    {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
+    {%- set created = fsync._created_micros(join.view, 'feature_rows.') -%}
+    {{ fsync._rows_in_order(join, created, event, fsync._rank(join, late=true), known_until) }}
     and {{ created }} > {{ event }}
-qualify _event = max(_event) over (
-    partition by {{ join.view['keys'] | join(', ') }}
-    order by _order
+qualify _then = max(_then) over (
+    partition by _key
+    order by _at, _then
     rows between unbounded preceding and current row
 )
 {%- endmacro %}
 
-{% macro _rows_in_order(join, by, then, known_until) -%}
-select
-    {%- for key in join.view['keys'] %}
-    {{ key }},
-    {%- endfor %}
-    rowid as _row,
-    {{ fsync._event_micros(join.view) }} as _event,
-    {{ by }}::hugeint * 18446744073709551616 + {{ then }} as _order
-from {{ fsync._fetched_from(join) }}
-{{ fsync._usable(join.view, known_until) }}
+{#- A number of 128 bits that is greater for the newer row: by event and, of one event, the late row; it ends in the row id. -#}
+{% macro _rank(join, late=false) -%}
+    {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
+    {{ return(event ~ '::hugeint * 18446744073709551616 + ' ~ ('9223372036854775808 + ' if late else '') ~ 'feature_rows.rowid') }}
 {%- endmacro %}
 
-{% macro _asof(join, spine, rows) -%}
-asof left join {{ rows }}
-        on {% for key in join.view['keys'] %}{{ spine }}.{{ key }} = {{ rows }}.{{ key }} and {% endfor -%}
-        {#- All rows of the spine's own instant, and none of the next. #}
-        ({{ spine }}._at + 1)::hugeint * 18446744073709551616 - 9223372036854775809 >= {{ rows }}._order
+{% macro _rows_in_order(join, at, then, row, known_until) -%}
+select
+    spine_keys._key,
+    {{ at }} as _at,
+    {{ then }} as _then,
+    {{ row }} as _row
+from {{ fsync._fetched_from(join) }} as feature_rows
+inner join {{ join.rows }}_keys as spine_keys
+    on {{ fsync._same_keys(join, 'feature_rows') }}
+{{ fsync._usable(join.view, known_until, 'feature_rows.') }}
+{%- endmacro %}
+
+{#- Of each spine row, the last row of its instant or before. -#}
+{% macro _newest_rows(join) -%}
+select
+    _number,
+    _key,
+    _at,
+    {{ fsync._last('_row') }} as _row
+from (
+    select
+        _key,
+        _at,
+        _then,
+        _row,
+        null as _number
+    from {{ join.rows }}
+    union all
+    select
+        spine_keys._key,
+        spine._at,
+        null,
+        null,
+        spine._number
+    from spine
+    left join {{ join.rows }}_keys as spine_keys
+        on {{ fsync._same_keys(join, 'spine') }}
+)
+qualify _number is not null
+{%- endmacro %}
+
+{#- The same, or the last late row if it is newer. -#}
+{% macro _newest_known_rows(join) -%}
+select
+    _number,
+    _at,
+    (greatest(_row, {{ fsync._last('_late_row') }}) & 9223372036854775807)::bigint as _row
+from (
+    select
+        _key,
+        _at,
+        _then,
+        null as _row,
+        _row as _late_row,
+        null as _number
+    from {{ join.rows }}_late
+    union all
+    select
+        _key,
+        _at,
+        null,
+        _row,
+        null,
+        _number
+    from {{ join.rows }}_in_time
+)
+qualify _number is not null
+{%- endmacro %}
+
+{% macro _last(column) -%}
+last_value({{ column }} ignore nulls) over (
+        partition by _key
+        order by _at, _then nulls last
+        rows between unbounded preceding and current row
+    )
+{%- endmacro %}
+
+{% macro _features(join, after) -%}
+    {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
+    {%- set within_ttl = fsync._within_ttl(join, event, 'found._at') -%}
+select
+    found._number
+    {%- for feature in join.features %},
+    case when {{ within_ttl }} then feature_rows.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
+    {%- endfor %}
+    {%- if join.age %},
+    case when {{ within_ttl }} then (found._at - {{ event }}) / 1000000 end as {{ join.age }}
+    {%- endif %}
+from {{ '(select * from ' ~ join.rows ~ '_found where exists (select 1 from ' ~ after ~ '))' if after else join.rows ~ '_found' }} as found
+left join {{ fsync._fetched_from(join) }} as feature_rows
+    on found._row = feature_rows.rowid
+{%- endmacro %}
+
+{% macro _same_keys(join, side) -%}
+    {%- for key in join.view['keys'] -%}
+        {{ side }}.{{ key }} = spine_keys.{{ key }}{{ ' and ' if not loop.last }}
+    {%- endfor -%}
 {%- endmacro %}
 
 {% macro _fetched_from(join) -%}

@@ -26,16 +26,19 @@
 {%- endmacro %}
 
 {#-
-  ASOF joins on one number that orders a view's rows. They carry row ids only, and the features are fetched for the rows
-  they found: less to sort, less to hold. As known, late rows are joined apart from those that were known in time, of which
-  none ever hides another; so only the late ones pay for being late.
+  The spine's rows and a view's in one order of time, in which each spine row takes the last feature row before it. What is
+  sorted are numbers (entity, instants, row id), and the features are fetched for the rows that were found: less to sort, less to
+  hold. As known, late rows are looked up apart from those that were known in time, of which none ever hides another; so only the
+  late ones pay for being late. (An ASOF join of DuckDB holds what it sorted until the query ends: three views, three times the
+  memory.)
 -#}
 {% macro default__point_in_time_join(spine, plan, timestamp, as_known_at, known_until) -%}
-with spine as (
+with spine as materialized (
 
     select
         *,
-        {{ fsync.micros(timestamp) }} as _at
+        {{ fsync.micros(timestamp) }} as _at,
+        row_number() over () as _number
     from {{ spine }}
 
 )
@@ -51,57 +54,66 @@ with spine as (
 
 ),
 {% endif %}
+{{ join.rows }}_keys as materialized (
+
+    {{ fsync._keys_of_spine(join, none if loop.first else plan[loop.index0 - 1].rows ~ '_found') | indent(4) }}
+
+),
+
 {{ join.rows }} as (
 
     {{ fsync._rows_by_event(join, known, known_until) | indent(4) }}
 
-)
-{%- if known %},
-
+),
+{% if known %}
 {{ join.rows }}_late as (
 
     {{ fsync._late_rows(join, known_until) | indent(4) }}
 
+),
+
+{{ join.rows }}_in_time as (
+
+    {{ fsync._newest_rows(join) | indent(4) }}
+
+),
+
+{{ join.rows }}_found as materialized (
+
+    {{ fsync._newest_known_rows(join) | indent(4) }}
+
 )
-{%- endif %},
+{%- else %}
+{{ join.rows }}_found as materialized (
 
-{% set before = 'spine' if loop.first else 'joined_' ~ loop.index0 -%}
-joined_{{ loop.index }} as (
+    {{ fsync._newest_rows(join) | indent(4) }}
 
-    select
-        {{ before }}.*,
-        {% if known -%}
-        case
-            when {{ join.rows }}_late._event < {{ join.rows }}._event then {{ join.rows }}._row
-            else coalesce({{ join.rows }}_late._row, {{ join.rows }}._row)
-        end
-        {%- else -%}
-        {{ join.rows }}._row
-        {%- endif %} as _row_{{ loop.index }}
-    from {{ before }}
-    {{ fsync._asof(join, before, join.rows) }}
-    {%- if known %}
-    {{ fsync._asof(join, before, join.rows ~ '_late') }}
-    {%- endif %}
+)
+{%- endif %}
+{%- endfor %}
+{%- for join in plan %},
+
+{{ join.rows }}_features as (
+
+    {{ fsync._features(join, none if loop.last else plan[-1].rows ~ '_found') | indent(4) }}
 
 )
 {%- endfor %}
 
 select
-    joined.* exclude (_at{% for join in plan %}, _row_{{ loop.index }}{% endfor %})
+    spine.* exclude (_at, _number)
     {%- for join in plan %}
-    {%- set event = fsync._event_micros(join.view, join.rows ~ '.') %}
     {%- for feature in join.features %},
-    case when {{ fsync._within_ttl(join, event, 'joined._at') }} then {{ join.rows }}.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
+    {{ join.rows }}_features.{{ feature.alias }}
     {%- endfor %}
     {%- if join.age %},
-    case when {{ fsync._within_ttl(join, event, 'joined._at') }} then (joined._at - {{ event }}) / 1000000 end as {{ join.age }}
+    {{ join.rows }}_features.{{ join.age }}
     {%- endif %}
     {%- endfor %}
-from joined_{{ plan | length }} as joined
+from spine
 {%- for join in plan %}
-left join {{ fsync._fetched_from(join) }} as {{ join.rows }}
-    on joined._row_{{ loop.index }} = {{ join.rows }}.rowid
+left join {{ join.rows }}_features
+    on spine._number = {{ join.rows }}_features._number
 {%- endfor %}
 {%- endmacro %}
 
