@@ -61,6 +61,20 @@ def read_target(
     return Target(target, settings, path)
 
 
+def read_vars(project: Project, package: str) -> dict[str, Any]:
+    """The vars that a model of a package sees: the package's own, over which the project's go."""
+    settings = _read_yaml(project.directory / "dbt_project.yml")
+    given = settings.get("vars") or {}
+    folder = _render(str(settings.get("packages-install-path") or "dbt_packages"), project.directory)
+    path = project.directory / folder / package
+    own: dict[str, Any] = {}
+    if package != project.name and (path / "dbt_project.yml").is_file():
+        own = _read_yaml(path / "dbt_project.yml").get("vars") or {}
+    scoped = [vars_.get(package) for vars_ in (own, given)]
+    found = [own, scoped[0], given, scoped[1]]
+    return {name: value for vars_ in found if isinstance(vars_, dict) for name, value in vars_.items()}
+
+
 def _profiles_path(project: Project, profiles_dir: "str | Path | None") -> Path:
     explicit = profiles_dir or os.environ.get("DBT_PROFILES_DIR")
     folders = [Path(explicit).expanduser()] if explicit else [project.directory, Path.home() / ".dbt"]

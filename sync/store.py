@@ -217,20 +217,21 @@ class FeatureStore:
             return list(view_statuses(client, self.project.name, views, warehouse))
 
     def plan(self, state: "str | Path | None" = None, *, save: bool = False) -> "Plan":
-        """What changes between `state` (default: the one saved last) and the project as it stands.
+        """What changes between `state` (default: what was synced or saved last) and the project as it stands.
 
-        `state`: a file that `save` wrote, or the folder that holds it. `save`: the next plan compares with
-        the project as it stands now; where none was saved yet, everything is new. Takes dbt's start-up.
+        `state`: a file that a sync or `save` wrote, or its folder. `save`: the next plan compares with the
+        project as it stands now; where there is none yet, everything is new. Takes dbt's start-up.
         """
         from sync.changes.plan import make_plan
-        from sync.changes.state import FILE, read_state, state_of, write_state
+        from sync.changes.project_state import state_of
+        from sync.changes.state import FILE, read_state, write_state
         from sync.registry.compiled import compile_project
 
         target = self.target
         last = self.project.target_path / "fsync" / FILE
         first = save and state is None and not last.exists()
         old = None if first else read_state(Path(state).expanduser() if state else last)
-        new = state_of(compile_project(self.project, target, self._profile), self.project.directory)
+        new = state_of(compile_project(self.project, target, self._profile), self.project, target)
         plan = make_plan(old, new)
         if save:
             write_state(new, last)

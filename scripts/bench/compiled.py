@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from sync.offline.macros import MacroCompiler
+from sync.registry.macros import MacroCompiler
 from sync.registry.manifest import read_manifest_tree
 
 HERE = Path(__file__).parent

@@ -1,67 +1,75 @@
-"""Fingerprints of every relation of a compiled project, each from those it reads."""
+"""Fingerprints of every relation of a project, each from those it reads."""
 
 import csv
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from sync.changes.digest import fingerprint
 from sync.changes.lineage import (
     Fingerprints,
     Unresolved,
     column_fingerprints,
-    fingerprint,
     text_fingerprints,
+    upstream_parts,
 )
+from sync.project import Project, Target
 from sync.registry.compiled import CompiledNode, CompiledProject
-from sync.registry.manifest import Node
+from sync.registry.macros import relation_name
+from sync.registry.manifest import Node, read_manifest_tree
+from sync.registry.rendered import ModelRenderer
+from sync.registry.views import macro_sources
 
 SNAPSHOT_COLUMNS = ("dbt_scd_id", "dbt_updated_at", "dbt_valid_from", "dbt_valid_to", "dbt_is_deleted")
 
 
-def project_fingerprints(compiled: CompiledProject, directory: Path) -> dict[str, Fingerprints]:
-    """By unique id of source, seed, snapshot and model. `directory`: the project's, where its seeds lie."""
+def project_fingerprints(
+    compiled: CompiledProject, project: Project, target: Target
+) -> dict[str, Fingerprints]:
+    """By unique id of source, seed, snapshot and model.
+
+    From the SQL that fsync renders, not from what dbt compiled: a manifest of any time then says the same.
+    """
+    tree = read_manifest_tree(compiled.path)
+    renderer = ModelRenderer(tree, project, target)
+    nodes = {**tree["sources"], **tree["nodes"]}
+    relations = {name: _relation(node) for name, node in nodes.items()}
     found: dict[str, Fingerprints] = {}
     for name, source in compiled.manifest.sources.items():
         found[name] = _given(source, list(source.columns))
     for name, node in compiled.manifest.nodes.items():
         if node.resource_type == "seed":
-            found[name] = _given(node, _header(directory / node.original_file_path) or list(node.columns))
-    relations = {
-        name: _relation(node)
-        for name, node in [*compiled.manifest.sources.items(), *compiled.manifest.nodes.items()]
-        if node.relation_name
-    }
+            path = project.directory / node.original_file_path
+            found[name] = _given(node, _header(path) or list(node.columns))
     for name, model in compiled.models.items():
-        upstream = {
-            relations[parent]: found[parent]
-            for parent in _relations_read(model, compiled.models)
-            if parent in relations and parent in found
-        }
-        found[name] = _model(model, compiled.adapter, upstream)
+        upstream = {relations[parent]: found[parent] for parent in model.depends_on.nodes if parent in found}
+        sql = renderer.sql(tree["nodes"][name])
+        if sql is None:
+            macros = macro_sources(compiled.manifest.macros, model.depends_on.macros)
+            found[name] = _by_source(model, [model.raw_code, *(text for _, text in macros)], upstream)
+        else:
+            found[name] = _model(model, sql, compiled.adapter, upstream)
     return found
 
 
-def _model(model: CompiledNode, dialect: str, upstream: Mapping[str, Fingerprints]) -> Fingerprints:
-    sql = model.compiled_code or model.raw_code
+def _model(model: CompiledNode, sql: str, dialect: str, upstream: Mapping[str, Fingerprints]) -> Fingerprints:
     try:
-        if model.compiled_code is None:
-            raise Unresolved("a model in another language")
         found = column_fingerprints(sql, dialect, upstream)
     except Unresolved:
-        found = text_fingerprints(sql, dialect, [name.lower() for name in model.columns], upstream)
+        found = text_fingerprints(sql, dialect, _names(model), upstream)
     if model.resource_type == "snapshot":
         added = {name: fingerprint("snapshot", found.rows, name) for name in SNAPSHOT_COLUMNS}
         found = found._replace(columns=found.columns | added)
     return found
 
 
-def _relations_read(model: CompiledNode, models: Mapping[str, CompiledNode]) -> list[str]:
-    """Also what an ephemeral model reads: its text stands inside this one's."""
-    found: list[str] = []
-    for parent in model.depends_on.nodes:
-        if parent in models and models[parent].relation_name is None:
-            found += _relations_read(models[parent], models)
-        found.append(parent)
-    return found
+def _by_source(model: CompiledNode, texts: list[str], upstream: Mapping[str, Fingerprints]) -> Fingerprints:
+    whole = fingerprint(*texts, *upstream_parts(upstream))
+    return Fingerprints(whole, {name: fingerprint(whole, name) for name in _names(model)})
+
+
+def _names(model: CompiledNode) -> list[str]:
+    return [name.lower() for name in model.columns]
 
 
 def _given(node: Node, columns: list[str]) -> Fingerprints:
@@ -78,5 +86,5 @@ def _header(path: Path) -> list[str]:
         return []
 
 
-def _relation(node: Node) -> str:
-    return (node.relation_name or "").replace('"', "").replace("`", "").lower()
+def _relation(node: Mapping[str, Any]) -> str:
+    return relation_name(node).replace('"', "").replace("`", "").lower()

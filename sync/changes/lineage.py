@@ -7,8 +7,6 @@ sources, joins, filters and groups.
 """
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
-from importlib.metadata import version
 from typing import NamedTuple
 
 import sqlglot
@@ -17,9 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.simplify import simplify
 
-# Goes into every fingerprint: a new algorithm, or another sqlglot, compares with nothing of before.
-ALGORITHM = 1
-SQLGLOT = version("sqlglot")
+from sync.changes.digest import fingerprint
 
 
 class Fingerprints(NamedTuple):
@@ -31,10 +27,6 @@ class Fingerprints(NamedTuple):
 
 class Unresolved(Exception):
     """The query holds something whose columns cannot be followed."""
-
-
-def fingerprint(*parts: str) -> str:
-    return sha256("\x1f".join([str(ALGORITHM), SQLGLOT, *parts]).encode()).hexdigest()[:16]
 
 
 def column_fingerprints(sql: str, dialect: str, upstream: Mapping[str, Fingerprints]) -> Fingerprints:
@@ -68,9 +60,12 @@ def text_fingerprints(
         text = ";".join(_text(tree, dialect, upstream) for tree in sqlglot.parse(sql, read=dialect) if tree)
     except (SqlglotError, RecursionError):
         text = " ".join(sql.split())
-    parts = sorted(f"{found.rows}{sorted(found.columns.items())}" for found in upstream.values())
-    whole = fingerprint("text", text, *parts)
+    whole = fingerprint("text", text, *upstream_parts(upstream))
     return Fingerprints(whole, {name: fingerprint(whole, name) for name in columns})
+
+
+def upstream_parts(upstream: Mapping[str, Fingerprints]) -> list[str]:
+    return sorted(f"{found.rows}{sorted(found.columns.items())}" for found in upstream.values())
 
 
 def _text(tree: exp.Expr, dialect: str, upstream: Mapping[str, Fingerprints]) -> str:

@@ -53,7 +53,7 @@ def make_plan(old: State | None, new: State) -> Plan:
     if old.method != new.method:
         raise FsyncError(
             "the state to compare with is of another warehouse, or another version of fsync or sqlglot; "
-            "write it again by `fsync plan --save` in the revision that it stands for"
+            "write it again, by `fsync online` or `fsync plan --save`, in the revision that it stands for"
         )
     if old.project != new.project:
         raise FsyncError(f"the state to compare with is of project {old.project}, and this is {new.project}")

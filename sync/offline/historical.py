@@ -5,17 +5,17 @@ from contextlib import contextmanager
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import pyarrow
 
 from sync.errors import FsyncError, did_you_mean
 from sync.instants import now, to_text
-from sync.offline.macros import MacroCompiler
 from sync.offline.parquet import check_output, write_parquet
 from sync.offline.spine import Spine, check_names, check_spine, file_names, find_column, open_spine
 from sync.project import Project, Target
+from sync.registry.macros import MacroCompiler
 from sync.registry.manifest import read_manifest_tree
 from sync.registry.references import FeatureReference, parse_feature
 from sync.registry.registry import Registry, check_feature
@@ -23,6 +23,9 @@ from sync.registry.views import FeatureView
 from sync.warehouse.latest import view_columns
 from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from sync.changes.state import State
 
 NUMBER = "_fsync_row"
 
@@ -92,12 +95,12 @@ class HistoricalFeatures:
                 columns[f"{prefix}__age"] = f"{view.reference}: age in seconds"
         return columns
 
-    @property
+    @cached_property
     def metadata(self) -> dict[str, Any]:
         """What is needed to make it again. No clock and no path: the same inputs give the same bytes."""
         from importlib.metadata import version
 
-        options = self._options
+        options, state = self._options, self._state()
         return {
             "fsync": version("fsync"),
             "project": self._project.name,
@@ -108,6 +111,7 @@ class HistoricalFeatures:
                     "definition": self._definition(view),
                     "checksum": view.checksum,
                     "fingerprint": view.fingerprint,
+                    "state": None if state is None else self._of_view(state, view),
                 }
                 for view in self._views.values()
             },
@@ -120,6 +124,23 @@ class HistoricalFeatures:
         """Covers the source of the view, of every model upstream and of the macros that these use."""
         text = self._compiler.call("fsync", "_definition", self._manifest["nodes"][view.model])
         return sha256(text.encode()).hexdigest()
+
+    def _state(self) -> "State | None":
+        """None where the project's SQL and YAML do not fit together, as `fsync plan` says then."""
+        from sync.changes.current import current_state
+
+        try:
+            return current_state(self._project, self._target)
+        except FsyncError:
+            return None
+
+    def _of_view(self, state: "State", view: FeatureView) -> dict[str, Any]:
+        """What `fsync plan` compares, of the features asked for."""
+        asked = {r.feature for r in self.references if self._views[str(r.view)] is view}
+        found = state.views[view.reference]
+        features = {name: feature for name, feature in found.features.items() if name in asked}
+        told = msgspec.json.encode(msgspec.structs.replace(found, features=features))
+        return msgspec.json.decode(told, type=dict[str, Any])
 
     def scanned(self) -> int | None:
         """Bytes that computing it would be billed for; None where none are billed."""

@@ -14,7 +14,7 @@ import msgspec
 
 from sync.errors import FsyncError
 from sync.project import Project, Target
-from sync.registry.manifest import DependsOn, Metadata, Node, decode_manifest
+from sync.registry.manifest import DependsOn, Macro, Metadata, Node, decode_manifest
 
 # Without a warehouse to ask.
 OFFLINE = ["--no-introspect", "--no-populate-cache"]
@@ -43,6 +43,7 @@ class CompiledManifest(msgspec.Struct):
     nodes: dict[str, CompiledNode]
     sources: dict[str, SourceTable] = {}
     exposures: dict[str, CompiledExposure] = {}
+    macros: dict[str, Macro] = {}
 
 
 class CompiledProject(NamedTuple):
@@ -97,7 +98,11 @@ def compile_project(project: Project, target: Target, profile: str | None = None
         raise FsyncError(
             "dbt compile failed: " + " ".join(line.strip() for line in words[-12:] if line.strip())
         )
-    path = directory / "manifest.json"
+    return read_project(directory / "manifest.json", target)
+
+
+def read_project(path: Path, target: Target) -> CompiledProject:
+    """Of a manifest that dbt wrote; only what its command compiled has `compiled_code`."""
     manifest = decode_manifest(path, CompiledManifest)
     return CompiledProject(manifest.metadata.adapter_type or target.settings["type"], manifest, path)
 

@@ -8,6 +8,8 @@ import msgspec
 from sync.errors import FsyncError
 
 T = TypeVar("T")
+# What a ref leads to.
+RELATIONS = ("model", "seed", "snapshot")
 
 
 class Contract(msgspec.Struct):

@@ -1,5 +1,6 @@
 """Feature views: the models of a manifest whose meta names an entity."""
 
+from collections.abc import Iterable, Mapping
 from hashlib import sha256
 from pathlib import PurePosixPath
 from typing import Any
@@ -8,7 +9,7 @@ import msgspec
 
 from sync.errors import FsyncError, did_you_mean
 from sync.registry.durations import parse_duration
-from sync.registry.manifest import Column, Manifest, Node
+from sync.registry.manifest import Column, Macro, Manifest, Node
 from sync.registry.types import ScalarType, scalar_type, suits
 
 MODEL_KEYS = frozenset(["entity", "join_key", "created_timestamp", "ttl", "online", "owner", "shards", "sla"])
@@ -90,20 +91,26 @@ def lineage(manifest: Manifest, node: Node) -> str:
                 models.add(name)
                 macros.update(above.depends_on.macros)
                 todo.append(above)
-    called = sorted(macros)
-    while called:
-        macro = manifest.macros.get(called.pop())
-        below = set(macro.depends_on.macros) - macros if macro else set()
-        macros |= below
-        called += below
     texts = [[name, manifest.nodes[name].checksum.checksum] for name in sorted(models)]
-    # dbt's own macros change with its version, not with what a feature means.
-    texts += [
-        [name, manifest.macros[name].macro_sql]
-        for name in sorted(macros)
-        if name in manifest.macros and not name.startswith("macro.dbt")
-    ]
+    texts += macro_sources(manifest.macros, macros)
     return sha256(msgspec.json.encode(texts)).hexdigest()[:16]
+
+
+def macro_sources(macros: Mapping[str, Macro], called: Iterable[str]) -> list[list[str]]:
+    """Name and text of the macros called and of those that they call."""
+    found = set(called)
+    todo = sorted(found)
+    while todo:
+        macro = macros.get(todo.pop())
+        below = set(macro.depends_on.macros) - found if macro else set()
+        found |= below
+        todo += below
+    # dbt's own macros change with its version, not with what a feature means.
+    return [
+        [name, macros[name].macro_sql]
+        for name in sorted(found)
+        if name in macros and not name.startswith("macro.dbt")
+    ]
 
 
 def is_feature_view(node: Node) -> bool:

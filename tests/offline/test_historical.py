@@ -182,6 +182,40 @@ def test_the_file_tells_what_it_is_made_of(arcade: Arcade, tmp_path: Path) -> No
     )
     changed = [view for view in told["views"] if told["views"][view] != again["views"][view]]
     assert changed == ["player_mode_skill"]
+    was, now = (found["views"]["player_mode_skill"] for found in (told, again))
+    assert was["state"] == now["state"]
+    assert set(was["state"]["features"]) == {"rating"}
+
+
+def test_the_file_tells_the_fingerprint_of_each_feature(arcade: Arcade) -> None:
+    def fingerprints() -> dict[str, str]:
+        features = ["player_activity:sessions", "player_activity:play_minutes", "player_day:score"]
+        found = arcade.store().get_historical_features(spine_table(), features).metadata["views"]
+        return {
+            f"{view}:{name}": feature["expression"]
+            for view, told in found.items()
+            for name, feature in told["state"]["features"].items()
+        }
+
+    def edit(old: str, new: str) -> None:
+        with arcade.node("player_activity.v2") as node:
+            assert old in node["raw_code"]
+            node["raw_code"] = node["raw_code"].replace(old, new)
+
+    first = fingerprints()
+    assert set(first) == {
+        "player_activity@2:sessions",
+        "player_activity@2:play_minutes",
+        "player_day:score",
+    }
+    edit("    sessions,\n", "    -- of a week\n    sessions,\n")
+    assert fingerprints() == first
+    edit("    sessions,\n", "    sessions + 1 as sessions,\n")
+    assert {name for name, found in fingerprints().items() if found != first[name]} == {
+        "player_activity@2:sessions"
+    }
+    state = json.loads((arcade.path / "target" / "fsync" / "current.json").read_text())["state"]
+    assert state["views"]["player_day"]["features"]["score"]["expression"] == first["player_day:score"]
 
 
 def test_made_again_after_new_data_it_is_the_same_bytes(arcade: Arcade, tmp_path: Path) -> None:

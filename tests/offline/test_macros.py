@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sync.errors import FsyncError
-from sync.offline.macros import MacroCompiler
+from sync.registry.macros import MacroCompiler
 from tests.offline.conftest import BETWEEN, CALLS
 
 

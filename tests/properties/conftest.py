@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sync.offline.macros import MacroCompiler
+from sync.registry.macros import MacroCompiler
 from sync.registry.manifest import read_manifest_tree
 from tests.properties import googlesql
 

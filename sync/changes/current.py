@@ -1,0 +1,61 @@
+"""The state of the project as dbt read it last, made without dbt from the manifest that it wrote."""
+
+import os
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+
+from sync.changes.digest import fingerprint
+from sync.changes.state import State, write_bytes
+from sync.errors import FsyncError
+from sync.project import Project, Target, read_vars
+from sync.registry.manifest import RELATIONS, read_manifest_tree
+
+# Of a node: what says when dbt did something, or what it made of the node then.
+MADE = frozenset(["build_path", "compiled", "compiled_code", "compiled_path", "created_at"])
+MADE |= {"extra_ctes", "extra_ctes_injected"}
+ENV_VAR = re.compile(r"""env_var\(\s*['"](\w+)['"]""")
+
+
+class Kept(msgspec.Struct, frozen=True):
+    definitions: str
+    state: State
+
+
+def current_state(project: Project, target: Target) -> State:
+    """Takes a second or several after a definition changed, and then is kept beside the manifest."""
+    path = project.target_path / "manifest.json"
+    definitions = _definitions(read_manifest_tree(path), project, target)
+    kept_at = project.target_path / "fsync" / "current.json"
+    try:
+        kept = msgspec.json.decode(kept_at.read_bytes(), type=Kept)
+        if kept.definitions == definitions:
+            return kept.state
+    except (OSError, msgspec.DecodeError):
+        pass
+    # The parser of SQL takes its time to import.
+    from sync.changes.project_state import state_of
+    from sync.registry.compiled import read_project
+
+    state = state_of(read_project(path, target), project, target)
+    with suppress(FsyncError):
+        write_bytes(kept_at, msgspec.json.encode(Kept(definitions, state)))
+    return state
+
+
+def _definitions(manifest: Mapping[str, Any], project: Project, target: Target) -> str:
+    """Changes with whatever a state is made of."""
+    nodes = [
+        {key: value for key, value in node.items() if key not in MADE}
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in RELATIONS
+    ]
+    others = [manifest["sources"], manifest["exposures"], manifest["macros"]]
+    content = msgspec.json.encode([nodes, others], order="deterministic").decode()
+    packages = sorted({node["package_name"] for node in nodes})
+    asked = {name: os.environ.get(name) for name in sorted({*ENV_VAR.findall(content.replace("\\", ""))})}
+    given = [[read_vars(project, package) for package in packages], asked, target.name, target.settings]
+    return fingerprint(content, str(given))
