@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -136,6 +136,7 @@ class FeatureStore:
         `since`: send what was created since this instant again. `max_speed`: readers wait for the load.
         `wait`: how long for another sync of a view, such as 5m. `retries`: of a view when Redis goes away.
         """
+        from sync.changes.current import save_synced
         from sync.online.connect import redis_failures
         from sync.online.lock import new_owner
         from sync.online.pipe import MAXIMUM, THROTTLED
@@ -160,7 +161,17 @@ class FeatureStore:
             with redis_failures(self.redis_url):
                 write_services(client, self.project.name, registry.services)
         sync = Sync(self.project, target, self.redis_url, client, options, new_owner(), progress)
-        yield from sync.views(views)
+        synced = []
+        try:
+            for result in sync.views(views):
+                if not (result.error or dry_run):
+                    synced.append(result.view)
+                yield result
+        finally:
+            # What keeps the state from being written is no fault of the sync; `fsync plan` says what it is.
+            with suppress(FsyncError):
+                if synced:
+                    save_synced(self.project, target, synced, whole=not select)
 
     def prune(self, *, dry_run: bool = False) -> list[str]:
         """Remove from Redis what is no view of the project, or kept out of Redis; references of what went."""

@@ -1,15 +1,18 @@
-"""The state of the project as dbt read it last, made without dbt from the manifest that it wrote."""
+"""The state of the project as dbt read it last, and the one that the next plan compares with.
+
+Both are made without dbt, from the manifest that it wrote.
+"""
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from sync.changes.digest import fingerprint
-from sync.changes.state import State, write_bytes
+from sync.changes.state import FILE, State, ViewState, read_state, write_bytes, write_state
 from sync.errors import FsyncError
 from sync.project import Project, Target, read_vars
 from sync.registry.manifest import RELATIONS, read_manifest_tree
@@ -59,3 +62,29 @@ def _definitions(manifest: Mapping[str, Any], project: Project, target: Target) 
     asked = {name: os.environ.get(name) for name in sorted({*ENV_VAR.findall(content.replace("\\", ""))})}
     given = [[read_vars(project, package) for package in packages], asked, target.name, target.settings]
     return fingerprint(content, str(given))
+
+
+def save_synced(project: Project, target: Target, synced: Collection[str], *, whole: bool) -> None:
+    """Views that were synced are what the next plan compares with, and those that stay out of Redis.
+
+    `whole`: all were to be synced, so that what is no view any more is gone. Raises FsyncError.
+    """
+    path = project.target_path / "fsync" / FILE
+    now = current_state(project, target)
+    old = read_state(path) if path.exists() else None
+    if old is None or (old.project, old.method) != (now.project, now.method):
+        old = State(now.project, now.method, {}, {}, {}, {})
+    views = {name: view for name, view in old.views.items() if not whole or name in now.views}
+    views |= {name: view for name, view in now.views.items() if name in synced or not view.online}
+    services = {
+        service: {text: name for text, name in references.items() if _has(views, name)}
+        for service, references in now.services.items()
+    }
+    new = msgspec.structs.replace(now, views=views, services=services)
+    if new != old:
+        write_state(new, path)
+
+
+def _has(views: Mapping[str, ViewState], reference: str) -> bool:
+    view, _, feature = reference.partition(":")
+    return view in views and feature in views[view].features

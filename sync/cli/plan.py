@@ -21,7 +21,7 @@ def plan(
     state: Annotated[
         Path | None,
         typer.Option(
-            help="What to compare with: a file written by --save, or its folder; default the one saved last.",
+            help="What to compare with: a state file, or its folder; default what was synced or saved last.",
             show_default=False,
         ),
     ] = None,

@@ -1,6 +1,8 @@
 """Edits of a project's models, each with what a plan must say of it; and the command, end to end."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from sync.changes.plan import Plan, make_plan
 from sync.changes.plan_report import as_json, as_markdown, as_text
-from sync.changes.state import FeatureState, ModelState, State, ViewState
+from sync.changes.state import FeatureState, ModelState, State, ViewState, read_state
 from sync.cli import app
 from sync.errors import FsyncError
+from tests.conftest import Arcade
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "arcade"
 
@@ -152,3 +155,73 @@ def test_the_command(tmp_path: Path) -> None:
     broken = run(project, "--json")
     assert broken.exit_code == 1
     assert '"breaking": true' in broken.stdout
+
+
+def dbt(arcade: Arcade, *arguments: str) -> None:
+    command = [Path(sys.executable).with_name("dbt"), "--quiet", *arguments]
+    subprocess.run(command, cwd=arcade.path, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_compares_with_what_was_synced(arcade: Arcade) -> None:
+    """As built by dbt; nobody ever says --save."""
+    assert arcade.fsync("online").exit_code == 0
+    assert arcade.fsync("plan").stdout == "no feature changed\n"
+
+    models = arcade.path / "models" / "features" / "player"
+    activity, skill = models / "player_activity_v2.sql", models / "player_mode_skill.sql"
+    activity.write_text(activity.read_text().replace("    sessions,\n", "    sessions + 1 as sessions,\n"))
+    skill.write_text("-- per mode\n" + skill.read_text())
+    dbt(arcade, "build")
+    changed = arcade.fsync("plan").stdout
+    assert changed.splitlines()[:2] == [
+        "~ player_activity@2:sessions: changed in computation: expression",
+        "  player_mode_skill: its text only",
+    ]
+    assert "fsync online --select player_activity@2" in changed
+
+    # The other version is another view; and a run that only looks changes nothing.
+    for arguments in (["--select", "player_activity@1"], ["--dry-run"]):
+        assert arcade.fsync("online", *arguments).exit_code == 0
+        assert "~ player_activity@2:sessions" in arcade.fsync("plan").stdout
+    assert arcade.fsync("online", "--select", "player_activity").exit_code == 0
+    dbt(arcade, "build")
+    assert arcade.fsync("plan").stdout.splitlines()[-1] == "no feature changed"
+
+
+def state_file(arcade: Arcade) -> State:
+    return read_state(arcade.path / "target" / "fsync")
+
+
+def test_a_sync_leaves_alone_what_it_did_not_sync(arcade: Arcade) -> None:
+    assert arcade.fsync("online").exit_code == 0
+    first = state_file(arcade)
+    assert set(first.views) == set(arcade.store().registry.views)
+    for name in ("player_day", "offline_only", "player_activity.v1"):
+        with arcade.node(name) as node:
+            node["raw_code"] = f"select * from ({node['raw_code']}) as q where 1 < 2 limit 1000"
+            node["checksum"]["checksum"] = name
+    assert arcade.fsync("online", "--select", "player_activity@1").exit_code == 0
+    some = state_file(arcade)
+    changed = {name for name, view in some.views.items() if view != first.views[name]}
+    assert changed == {"offline_only", "player_activity@1"}
+
+    with arcade.manifest() as manifest:
+        del manifest["nodes"]["model.arcade.player_day"]
+    assert arcade.fsync("online", "--select", "player_activity@1").exit_code == 0
+    assert "player_day" in state_file(arcade).views
+    assert arcade.fsync("online").exit_code == 0
+    assert "player_day" not in state_file(arcade).views
+
+
+def test_a_view_that_fails_is_as_it_was_synced(arcade: Arcade) -> None:
+    assert arcade.fsync("online").exit_code == 0
+    first = state_file(arcade)
+    with arcade.node("player_day") as node:
+        node["raw_code"] += " limit 1000"
+    with arcade.node("player_activity.v2") as node:
+        node["raw_code"] += " limit 1000"
+    arcade.execute("drop table player_day")
+    assert arcade.fsync("online").exit_code == 1
+    now = state_file(arcade)
+    assert now.views["player_day"] == first.views["player_day"]
+    assert now.views["player_activity@2"] != first.views["player_activity@2"]

@@ -12,6 +12,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from sync.project import open_project, read_target
+from sync.registry.rendered import ModelRenderer
 from tests.project.conftest import ROOT, Project
 from tests.properties import googlesql
 
@@ -50,6 +52,16 @@ def warehouse(built: tuple[Project, str]) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(built[0].warehouse), read_only=True)
     connection.execute("set TimeZone = 'UTC'")
     return connection
+
+
+def test_fsync_renders_what_dbt_compiles(manifest: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FSYNC_RAW_EVENTS", "seed")
+    project = open_project(ROOT)
+    renderer = ModelRenderer(manifest, project, read_target(project, target="bigquery"))
+    models = [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+    assert len(models) == len(MODELS) + 1
+    for node in models:
+        assert str(renderer.sql(node)).strip() == node["compiled_code"].strip(), node["name"]
 
 
 def test_every_model_is_compiled(compiled: dict[str, str]) -> None:
