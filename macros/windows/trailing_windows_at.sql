@@ -13,9 +13,6 @@
     spine, events, keys, features, timestamp='event_timestamp', event_timestamp='event_timestamp', created_timestamp='created_timestamp', as_known_at=true
 ) -%}
     {%- set plan = fsync._window_plan(features, '0s', late=false) -%}
-    {%- if as_known_at and plan.looked_up -%}
-        {{ exceptions.raise_compiler_error("trailing_windows_at: min, max, first and last over a window need as_known_at=false (an event that is known late cannot be taken out of them in time); or use trailing_windows over tiles of an hour") }}
-    {%- endif -%}
     {%- set known_at = 'coalesce(events.' ~ created_timestamp ~ ', events.' ~ event_timestamp ~ ')' -%}
     {%- set entered_at = 'greatest(events.' ~ event_timestamp ~ ', ' ~ known_at ~ ')' if as_known_at else 'events.' ~ event_timestamp -%}
     {%- set summed = plan.slots | selectattr('kind', 'equalto', 'sum') | selectattr('window') | map(attribute='window') | unique | list -%}
@@ -23,6 +20,7 @@
 {%- endmacro %}
 
 {% macro default__trailing_windows_at(spine, events, keys, features, timestamp, event_timestamp, entered_at, plan, summed) -%}
+{%- set totals = dict(plan, slots=plan.slots | reject('in', plan.looked_up) | list) -%}
 with spine as (
 
     select *
@@ -69,6 +67,7 @@ live_tiles as (
 
 ),
 {{ fsync._spans(plan, keys, "(select max(" ~ timestamp ~ ") from spine)") }}
+{{- fsync._exact_extremes(plan, keys) if plan.looked_up }}
 points as (
 
     select
@@ -77,7 +76,7 @@ points as (
         {{ fsync.micros('entered_at') }} as instant,
         cast(null as {{ dbt.type_bigint() }}) as asked_at,
         cast(null as {{ dbt.type_string() }}) as asked_of
-        {{- fsync._entering(plan) }}
+        {{- fsync._entering(totals) }}
     from live_tiles
     {%- if summed %}
 
@@ -89,7 +88,7 @@ points as (
         {{ fsync.micros('tile_end') }},
         null,
         null
-        {{- fsync._happening(plan) }}
+        {{- fsync._happening(totals) }}
     from live_tiles
     {%- endif %}
     {%- if plan.distincts %}
@@ -102,7 +101,7 @@ points as (
         {{ fsync.micros('instant') }},
         null,
         null
-        {{- fsync._counted(plan) }}
+        {{- fsync._counted(totals) }}
     from distinct_changes
     {%- endif %}
 
@@ -114,7 +113,7 @@ points as (
         asked_at,
         asked_at,
         null
-        {{- fsync._counted(plan, counts=false) }}
+        {{- fsync._counted(totals, counts=false) }}
     from asked
     {%- for window in summed %}
 
@@ -126,7 +125,7 @@ points as (
         asked_at - {{ fsync.duration_seconds(window) * 1000000 }},
         asked_at,
         '{{ window }}'
-        {{- fsync._counted(plan, counts=false) }}
+        {{- fsync._counted(totals, counts=false) }}
     from asked
     {%- endfor %}
 
@@ -138,8 +137,8 @@ totals as (
         {{ keys | join(', ') }},
         asked_at,
         asked_of
-        {%- for slot in plan.slots %},
-        {{ slot.aggregate | default('sum') }}({{ slot.name }}) over {{ 'within_' ~ slot.window if slot.kind == 'extreme' and slot.window else 'so_far' }} as {{ slot.name }}
+        {%- for slot in totals.slots %},
+        {{ slot.aggregate | default('sum') }}({{ slot.name }}) over so_far as {{ slot.name }}
         {%- endfor %}
     from points
     window
@@ -148,13 +147,6 @@ totals as (
             order by instant, case when asked_at is null then 0 else 1 end
             rows between unbounded preceding and current row
         )
-        {%- for window in plan.frames %},
-        within_{{ window }} as (
-            partition by {{ keys | join(', ') }}, side
-            order by instant
-            range between {{ fsync.duration_seconds(window) * 1000000 - 1 }} preceding and current row
-        )
-        {%- endfor %}
 
 ),
 
@@ -163,7 +155,7 @@ answers as (
     select
         {{ keys | join(', ') }},
         asked_at
-        {%- for slot in plan.slots %},
+        {%- for slot in totals.slots %},
         {% if slot.kind == 'extreme' -%}
         max(case when asked_of is null then {{ slot.name }} end) as {{ slot.name }}
         {%- else -%}
@@ -185,6 +177,10 @@ select
 from spine
 left join answers
     on {{ fsync._on_keys(keys, 'spine', 'answers') }} and {{ fsync.micros('spine.' ~ timestamp) }} = answers.asked_at
+{%- for window in plan.frames %}
+left join found_in_{{ window }}
+    on {{ fsync._on_keys(keys, 'answers', 'found_in_' ~ window) }} and answers.asked_at = found_in_{{ window }}.asked_at
+{%- endfor %}
 {%- for pick in plan.picks %}
 left join {{ pick.name }}
     on {{ fsync._on_keys(keys, 'answers', pick.name) }} and {{ pick.name }}.{{ pick.rank }} = {{ pick.chosen }}

@@ -21,7 +21,8 @@ FUNCTIONS = _set(
     """
     abs any_value array array_agg array_concat array_length avg bit_count cast ceil coalesce concat
     count countif date date_add date_diff date_sub date_trunc dense_rank div exp extract first_value
-    floor format_date format_timestamp generate_timestamp_array greatest if ifnull is_inf is_nan
+    floor format_date format_timestamp generate_array generate_timestamp_array greatest if ifnull is_inf
+    is_nan
     json_query json_query_array json_value lag last_value lead least length ln logical_and logical_or lower
     max max_by md5 min min_by mod ntile nullif offset pow rank regexp_contains replace round row_number
     safe_cast safe_divide safe_offset sha256 sign sqrt starts_with stddev_samp strpos struct substr sum

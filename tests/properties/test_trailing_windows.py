@@ -290,9 +290,3 @@ def test_bigquery_has_all_of_it(name: str, shapes: Shapes) -> None:
 def test_a_wrong_feature_is_told_by_name(spec: dict[str, Any], told: str, shapes: Shapes) -> None:
     with pytest.raises(FsyncError, match=rf"trailing_windows: feature 'wrong': .*{told}"):
         shapes.macros.call("fsync", "_window_plan", {"wrong": spec}, "1d")
-
-
-def test_what_cannot_be_exact_as_known_is_told(shapes: Shapes) -> None:
-    features = {"most": {"max": "cents", "window": "1d"}}
-    with pytest.raises(FsyncError, match="need as_known_at=false"):
-        shapes.macros.call("fsync", "trailing_windows_at", "spine", "events", ["player_id"], features)

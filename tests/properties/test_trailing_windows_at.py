@@ -48,7 +48,7 @@ events = st.lists(
     ),
     max_size=40,
 )
-spines = st.lists(st.tuples(players, modes, instants), min_size=2, max_size=20).map(
+spines = st.lists(st.tuples(players, modes, instants), min_size=2, max_size=60).map(
     lambda rows: rows + rows[:1]
 )
 
@@ -86,6 +86,10 @@ def as_known(within: Within) -> tuple[Any, ...]:
         items(within(2 * HOUR)),
         total(within(None)),
         cents(max, within(None)),
+        cents(max, within(DAY)),
+        cents(min, within(2 * HOUR)),
+        item(max, [event for event in within(2 * HOUR) if (event.cents or 0) > 3], True),
+        item(min, within(DAY), True),
         item(max, within(None), True),
     )
 
