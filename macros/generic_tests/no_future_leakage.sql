@@ -56,10 +56,14 @@
     {% if grain %}
     grains as (
 
-        select sample_id, as_of, {{ grain | join(', ') }}{% for name, expression in grain_columns.items() %}, {{ expression }} as {{ name }}{% endfor %}
-        from past
-        group by sample_id, as_of, {{ grain | join(', ') }}
-        having {{ having }}
+        -- In a `having`, BigQuery takes a name for the column that is made, where one bears it.
+        select *
+        from (
+            select sample_id, as_of, {{ grain | join(', ') }}{% for name, expression in grain_columns.items() %}, {{ expression }} as {{ name }}{% endfor %}, {{ having }} as is_kept
+            from past
+            group by sample_id, as_of, {{ grain | join(', ') }}
+        ) as aggregated
+        where is_kept
 
     ),
     {% endif %}

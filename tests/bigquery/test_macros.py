@@ -1,18 +1,20 @@
-"""The macros' BigQuery SQL, as compiled, held by a GoogleSQL engine over typed tables without rows."""
+"""The macros' BigQuery SQL, as compiled, on GoogleSQL's own evaluator, against searches in plain Python."""
 
-import re
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 import duckdb
 import pytest
-from google.api_core.exceptions import InternalServerError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from tests.bigquery.reference import GoogleSQL, GoogleSQLError, Table, for_the_evaluator
 from tests.properties import test_point_in_time as joined
 from tests.properties import test_trailing_windows as windows
+from tests.properties import test_trailing_windows_at as at
 from tests.properties.conftest import Shapes
 
-START = datetime(2026, 3, 1)
 TYPES = {
     "VARCHAR": "STRING",
     "BIGINT": "INT64",
@@ -23,78 +25,104 @@ TYPES = {
 }
 
 
-def copy(warehouse: duckdb.DuckDBPyConnection, client: Any, tables: list[str]) -> None:
-    """The tables' rows, as they stand in DuckDB, in the emulator."""
-    for name in tables:
-        relation = warehouse.table(name)
-        types = [TYPES[str(kind)] for kind in relation.types]
-        rows = [
-            ", ".join(literal(value, kind) for value, kind in zip(row, types, strict=True))
-            for row in relation.fetchall()
-        ]
-        columns = ", ".join(f"cast(null as {t}) as {c}" for c, t in zip(relation.columns, types, strict=True))
-        selects = [f"select * from (select {columns}) where false", *(f"select {row}" for row in rows)]
-        client.delete_table(f"a-project.main.{name}", not_found_ok=True, retry=None)
-        run(client, f"create table `a-project`.main.{name} as {' union all '.join(selects)}")
+def given_rows(warehouse: duckdb.DuckDBPyConnection, *names: str) -> dict[str, Table]:
+    """The tables as they stand in DuckDB, under the names that macros and refs call them by."""
+    tables = {}
+    for name in names:
+        rows = warehouse.table(name)
+        columns = {c: TYPES[str(t)] for c, t in zip(rows.columns, rows.types, strict=True)}
+        tables[name] = tables[f"a-project.main.{name}"] = Table.of(columns, rows.fetchall())
+    return tables
 
 
-def run(client: Any, sql: str) -> list[Any]:
-    """Without retries: what the emulator cannot do is an internal error to it, which clients try again."""
-    # It looks up a bare name in no dataset, whatever the job's default is.
-    sql = re.sub(r"\b(from|join) (spine|tiles|watermark)\b", r"\1 `a-project`.main.\2", sql)
-    # And timestamp() of a timestamp is known to its analyzer, but not to its runtime.
-    sql = re.sub(r"\btimestamp\(([\w.`]+)\)", r"cast(\1 as timestamp)", sql)
-    # BigQuery's other name of int64, by its reference, is not ZetaSQL's.
-    sql = sql.replace("as bigint)", "as int64)")
-    return list(client.query(sql, retry=None, job_retry=None).result(retry=None, timeout=60))
+def run(engine: GoogleSQL, sql: str, tables: Mapping[str, Table]) -> Table:
+    return engine.query(for_the_evaluator(sql), tables)
 
 
-def literal(value: Any, kind: str) -> str:
-    if value is None:
-        return f"cast(null as {kind})"
-    if kind == "TIMESTAMP":
-        utc = value.astimezone(UTC) if value.tzinfo else value
-        return f"timestamp '{utc:%Y-%m-%d %H:%M:%S.%f}+00'"
-    return f"date '{value}'" if kind == "DATE" else repr(value)
+def naive(table: Table) -> list[tuple[Any, ...]]:
+    return [
+        tuple(v.replace(tzinfo=None) if isinstance(v, datetime) else v for v in row) for row in table.rows()
+    ]
 
 
-@pytest.fixture(scope="module")
-def warehouse() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect()
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
-
-
-NOTHING = joined.Data([], [], [], [])
-
-
-@pytest.mark.parametrize("shape", [shape for shape, _ in joined.CASES])
-def test_point_in_time_join_is_googlesql(
-    shape: str, shapes: Shapes, client: Any, warehouse: duckdb.DuckDBPyConnection
+@pytest.mark.parametrize(("shape", "rules"), joined.CASES)
+def test_point_in_time_join_equals_a_search_over_all_rows(
+    shape: str,
+    rules: dict[str, Any],
+    shapes: Shapes,
+    engine: GoogleSQL,
+    warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
-    """Names, types and signatures by ZetaSQL's analyzer; no rows: a NULL in a window ends the emulator."""
-    joined.fill(warehouse, NOTHING)
-    copy(warehouse, client, ["recent", "paired", "daily", "spine"])
-    assert run(client, shapes.bigquery[shape]) == []
+    @settings(max_examples=20, deadline=None)
+    @given(joined.data)
+    def check(data: joined.Data) -> None:
+        joined.fill(warehouse, data)
+        tables = given_rows(warehouse, "recent", "paired", "daily", "spine")
+        found = naive(run(engine, shapes.bigquery[shape], tables))
+        assert sorted(found, key=lambda row: row[0]) == joined.expected(data, **rules)
+
+    check()
 
 
-@pytest.mark.parametrize("shape", windows.CASES)
-def test_trailing_windows_is_googlesql(
-    shape: str, shapes: Shapes, client: Any, warehouse: duckdb.DuckDBPyConnection
+@pytest.mark.parametrize("name", windows.CASES)
+def test_trailing_windows_equal_a_recomputation_at_every_instant(
+    name: str, shapes: Shapes, engine: GoogleSQL, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    tile = windows.Tile("1", "2", START, START, START, "casual", START, 1, 1, 1)
-    windows.fill(warehouse, [tile])
-    warehouse.execute("delete from tiles")
-    warehouse.execute("create or replace table watermark as select ?::timestamp as until", [START])
-    copy(warehouse, client, ["tiles", "watermark"])
-    try:
-        assert run(client, shapes.bigquery[shape]) == []
-    except InternalServerError as error:
-        # It was analyzed, and translated to SQLite; a minus before a column is missing there.
-        if "no such function: zetasqlite_unary_minus" not in str(error):
-            raise
+    case, again = windows.CASES[name], f"{name}_again"
+
+    @settings(max_examples=12, deadline=None)
+    @given(
+        windows.tiles_of(case.tile),
+        st.integers(0, 12),
+        st.sampled_from([timedelta(0), windows.TICK, case.tile / 2]),
+    )
+    def check(tiles: list[windows.Tile], cut: int, more: timedelta) -> None:
+        windows.fill(warehouse, tiles)
+        given_tiles = given_rows(warehouse, "tiles")
+
+        def built(sql: str, until: datetime, **tables: Table) -> Table:
+            watermark = Table.of({"until": "TIMESTAMP"}, [(until,)])
+            named = {f"a-project.main.{name}": table for name, table in tables.items()}
+            return run(engine, sql, given_tiles | named | {"watermark": watermark})
+
+        end, before = windows.START + 14 * case.tile, windows.START + cut * case.tile + more
+        right = windows.recomputed(case, tiles, end)
+        assert sorted(naive(built(shapes.bigquery[name], end)), key=repr) == sorted(right, key=repr)
+        # As of an instant in between, and then an incremental run for the rest.
+        kept = built(shapes.bigquery[name], before)
+        appended = built(shapes.bigquery[again], end, **{again: kept})
+        assert sorted(naive(kept.and_rows_of(appended)), key=repr) == sorted(right, key=repr)
+
+    check()
 
 
-def test_what_is_no_googlesql_is_refused(client: Any) -> None:
-    with pytest.raises(InternalServerError, match=r"failed to analyze.*Function not found: arg_max"):
-        run(client, "select arg_max(a, b) from (select 1 as a, 2 as b)")
+@pytest.mark.parametrize("name", at.CASES)
+def test_trailing_windows_at_equal_a_search_over_all_events(
+    name: str, shapes: Shapes, engine: GoogleSQL, warehouse: duckdb.DuckDBPyConnection
+) -> None:
+    known, features = at.CASES[name]
+
+    @settings(max_examples=20, deadline=None)
+    @given(at.events, at.spines)
+    def check(events: list[at.Event], spine: list[tuple[Any, ...]]) -> None:
+        at.fill(warehouse, events, spine)
+        found = naive(run(engine, shapes.bigquery[name], given_rows(warehouse, "events", "spine")))
+        assert sorted(found, key=repr) == at.searched(events, spine, known, features)
+
+    check()
+
+
+@pytest.mark.parametrize(
+    ("sql", "told"),
+    [
+        ("select arg_max(a, b) from t", "Function not found: arg_max"),
+        ("select a::string from t", "Syntax error"),
+        ("select cast(a as int32) from t", "Type not found: int32"),
+        ("select max(struct(a, b)) from t", "MAX is not defined"),
+        ("select array_agg(a order by b) over (partition by c) from t", "ORDER BY"),
+    ],
+)
+def test_what_bigquery_lacks_is_refused(sql: str, told: str, engine: GoogleSQL) -> None:
+    table = Table.of({"a": "INT64", "b": "INT64", "c": "TIMESTAMP"}, [])
+    with pytest.raises(GoogleSQLError, match=told):
+        engine.query(sql, {"t": table})
