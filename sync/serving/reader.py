@@ -18,8 +18,8 @@ from sync.serving.found import Found, judged
 from sync.serving.plan import Plan, ViewPlan
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
-# Entities: a request for more is read by itself, so that the others need not wait for it.
-LARGE = 50
+# Entities: a request for more is read by itself, and no more of several at once, so that nobody waits long.
+LARGE, MOST = 50, 200
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 
@@ -53,20 +53,26 @@ class Reader:
     def __init__(self, redis: RedisPipe) -> None:
         self._redis = redis
         self._turn: list[_Asked] = []
+        self._count = 0
 
     def ask(self, parts: Sequence[Part], as_of: int | None, done: Done) -> None:
         """`as_of` None: now."""
         asked = _Asked(parts, as_of, done)
-        if sum([len(part.fields[0]) for part in parts]) > LARGE:
+        count = sum([len(part.fields[0]) for part in parts])
+        if count > LARGE:
             self._send([asked])
             return
         if not self._turn:
             asyncio.get_running_loop().call_soon(self._send_turn)
         self._turn.append(asked)
+        self._count += count
+        if self._count >= MOST:
+            self._send_turn()
 
     def _send_turn(self) -> None:
-        turn, self._turn = self._turn, []
-        self._send(turn)
+        turn, self._turn, self._count = self._turn, [], 0
+        if turn:
+            self._send(turn)
 
     def _send(self, turn: list[_Asked]) -> None:
         reads: dict[tuple[int, int | None], _Read] = {}
