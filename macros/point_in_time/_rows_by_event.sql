@@ -9,11 +9,13 @@ select
     {%- for key in join.view['keys'] %}
     {{ key }},
     {%- endfor %}
+    max(_at) as _until,
     row_number() over ()::integer as _key
-from (select distinct {{ join.view['keys'] | join(', ') }} from spine)
+from spine
 {%- if before %}
 where exists (select 1 from {{ before }})
 {%- endif %}
+group by {{ join.view['keys'] | join(', ') }}
 {%- endmacro %}
 
 {#- Rows that count from their event on: by the event timestamp, then created. -#}
@@ -56,7 +58,7 @@ select
     {{ row }} as _row
 from {{ fsync._fetched_from(join) }} as feature_rows
 inner join {{ join.rows }}_keys as spine_keys
-    on {{ fsync._same_keys(join, 'feature_rows') }}
+    on {{ fsync._asked_for(join, 'feature_rows', at) }}
 {{ fsync._usable(join.view, known_until, 'feature_rows.') }}
 {%- endmacro %}
 
@@ -84,7 +86,7 @@ from (
         spine._number
     from spine
     left join {{ join.rows }}_keys as spine_keys
-        on {{ fsync._same_keys(join, 'spine') }}
+        on {{ fsync._asked_for(join, 'spine', 'spine._at') }}
 )
 qualify _number is not null
 {%- endmacro %}
@@ -141,10 +143,11 @@ left join {{ fsync._fetched_from(join) }} as feature_rows
     on found._row = feature_rows.rowid
 {%- endmacro %}
 
-{% macro _same_keys(join, side) -%}
+{#- Rows of the spine's entities, none from after the last instant of each. -#}
+{% macro _asked_for(join, side, at) -%}
     {%- for key in join.view['keys'] -%}
-        {{ side }}.{{ key }} = spine_keys.{{ key }}{{ ' and ' if not loop.last }}
-    {%- endfor -%}
+        {{ side }}.{{ key }} = spine_keys.{{ key }} and {% endfor -%}
+        {{ at }} <= spine_keys._until
 {%- endmacro %}
 
 {% macro _fetched_from(join) -%}

@@ -19,7 +19,7 @@ from sync.registry.views import FeatureView
 
 FILES = (".parquet", ".pq", ".csv")
 # Names that point_in_time_join gives to columns of its own.
-RESERVED = frozenset(["_at", "_spine", "_fsync_row"])
+RESERVED = frozenset(["_at", "_number", "_spine", "_fsync_row"])
 _SQL = re.compile(r"\s*(--.*\n\s*)*(select|with|from|values|\()\s", re.IGNORECASE)
 
 
