@@ -94,13 +94,24 @@ instants as (
 
     select
         {{ keys | join(', ') }},
-        event_timestamp,
+        {{ 'settled_at as ' if incremental and plan.unbounded }}event_timestamp,
         max(created_timestamp) as created_timestamp
         {%- for slot in plan.slots %},
         {{ slot.aggregate | default('sum') }}({{ slot.name }}) as {{ slot.name }}
         {%- endfor %}
+    {%- if incremental and plan.unbounded %}
+    -- What happened before any window that is still to be told is one instant: only its totals count.
+    from (
+        select
+            *,
+            greatest(event_timestamp, {{ fsync.before(since_newest, plan.longest) if plan.longest else since_newest }}) as settled_at
+        from changes
+    ) as settled
+    group by {{ keys | join(', ') }}, settled_at
+    {%- else %}
     from changes
     group by {{ keys | join(', ') }}, event_timestamp
+    {%- endif %}
 
 ),
 

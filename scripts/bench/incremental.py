@@ -1,6 +1,7 @@
 """What a day costs: the next day's run of all feature views against the build of all history before it.
 
     python scripts/bench/incremental.py                # 20,000 events a day, 180 days and a year
+    python scripts/bench/incremental.py --generate     # their events first, so that a later run only measures
 
 The seconds are those that dbt reports for the models' SQL; its start-up is left out.
 """
@@ -8,7 +9,6 @@ The seconds are those that dbt reports for the models' SQL; its start-up is left
 import argparse
 import json
 import os
-import shutil
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -24,12 +24,12 @@ def generate(folder: Path, events: int, players: int, days: int) -> None:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
-def run(scratch: Path, until: date) -> dict[str, float]:
+def run(scratch: Path, events: Path, until: date) -> dict[str, float]:
     """Seconds of each model, with everything known by the start of a day."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     environment |= {
         "FSYNC_RAW_EVENTS": "export",
-        "FSYNC_EVENTS_PATH": str(scratch / "events" / "*.parquet"),
+        "FSYNC_EVENTS_PATH": str(events / "*.parquet"),
         "FSYNC_DUCKDB_PATH": str(scratch / "incremental.duckdb"),
     }
     command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "run"]
@@ -49,18 +49,23 @@ def main() -> None:
     parser.add_argument("--players", type=int, default=20_000)
     parser.add_argument("--days", type=int, nargs="+", default=[180, 365])
     parser.add_argument("--models", action="store_true", help="a line per model")
+    parser.add_argument("--generate", action="store_true", help="only the events, which later runs use again")
     parser.add_argument("--scratch", type=Path, default=ROOT / "target" / "bench" / "incremental")
     options = parser.parse_args()
     scratch = options.scratch.resolve()
-    print(f"{'days':>6}{'events':>12}{'full, s':>10}{'a day, s':>10}{'ratio':>8}")
+    if not options.generate:
+        print(f"{'days':>6}{'events':>12}{'full, s':>10}{'a day, s':>10}{'ratio':>8}")
     for days in options.days:
-        shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
         events = options.events_per_day * days
-        generate(scratch / "events", events, options.players, days)
+        raw = scratch / f"events_{events}_{options.players}_{days}"
+        if not (raw / "_generated.json").exists():
+            generate(raw, events, options.players, days)
+        if options.generate:
+            continue
+        (scratch / "incremental.duckdb").unlink(missing_ok=True)
         # The last day's stragglers come on the days after it.
-        full = run(scratch, START + timedelta(days=days - 1))
-        day = run(scratch, START + timedelta(days=days))
+        full = run(scratch, raw, START + timedelta(days=days - 1))
+        day = run(scratch, raw, START + timedelta(days=days))
         ratio = sum(day.values()) / sum(full.values())
         print(
             f"{days:6}{events:12,}{sum(full.values()):10.1f}{sum(day.values()):10.1f}{ratio:8.1%}", flush=True
