@@ -1,8 +1,7 @@
 """Every model as BigQuery gets it: nothing that BigQuery lacks, and the rows of the DuckDB build.
 
-dbt compiles without credentials, sqlglot turns each query into DuckDB's dialect, which runs over the tables
-dbt compiles without credentials, sqlglot makes each query DuckDB's, and that runs over the tables
-what only a real BigQuery refuses.
+dbt compiles without credentials, sqlglot turns each query into DuckDB's dialect, which runs over the
+tables of the DuckDB build. What only a real BigQuery refuses is not seen here.
 """
 
 import json
