@@ -103,9 +103,12 @@ def read_manifest(path: Path) -> Manifest:
     return decode_manifest(path, Manifest)
 
 
+_KINDS = ("nodes", "sources", "exposures", "macros")
+
+
 def read_manifest_tree(path: Path) -> dict[str, Any]:
-    """All of it as it stands, for macros, which look where they like."""
-    return decode_manifest(path, dict[str, Any])
+    """All of it as it stands, for macros, which look where they like; kinds that it leaves out are empty."""
+    return {kind: {} for kind in _KINDS} | decode_manifest(path, dict[str, Any])
 
 
 def decode_manifest(path: Path, form: type[T]) -> T:

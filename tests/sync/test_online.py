@@ -69,6 +69,16 @@ def test_every_view_goes_online_in_the_layout_that_is_promised(arcade: Arcade) -
     assert not [key for key in arcade.client.scan_iter() if b"offline_only" in key]
 
 
+def test_a_manifest_of_models_alone_is_enough(arcade: Arcade) -> None:
+    with arcade.manifest() as manifest:
+        for kind in ("sources", "exposures", "macros"):
+            del manifest[kind]
+        for node in manifest["nodes"].values():
+            for field in ("raw_code", "language", "alias", "database", "schema", "fqn"):
+                node.pop(field, None)
+    assert {result.error for result in arcade.store().sync(as_of=AS_OF)} == {None}
+
+
 def test_every_type_and_every_odd_key_comes_back(arcade: Arcade) -> None:
     arcade.store().sync(as_of=AS_OF)
     row = arcade.store().get_online_features([1], "every_type").rows[0]
