@@ -45,7 +45,7 @@ def status(
                     one.view,
                     one.state,
                     f"{one.online:,}" + (f" +{one.ahead:,}" if one.ahead else ""),
-                    "-" if one.offline is None else f"{one.offline:,}",
+                    "-" if one.offline is None else f"~{one.offline:,}",
                     "-" if one.behind is None else f"{one.behind:,}",
                     _age(one.freshness),
                     _age(one.sla),
