@@ -10,7 +10,6 @@ import msgspec
 from sync.online.judge import Status, all_present, bounds, judge
 from sync.online.layout import BODY, EVENT
 from sync.serving.plan import NULL, ViewPlan
-from sync.serving.redis_pipe import RedisDown
 
 Values = tuple[msgspec.Raw, ...]
 # An entity that is no key.
@@ -26,13 +25,14 @@ class Found(msgspec.Struct, gc=False):
     """A view's rows of the entities asked, in their order.
 
     `values`: of each a JSON text for each feature of the view, the defaults where the status is not PRESENT.
-    `complete`: every status is PRESENT and no value is null.
+    `complete`: every status is PRESENT and no value is null. `damaged`: where a row is none.
     """
 
     stored: Sequence[bytes | None]
     statuses: Sequence[Status | Invalid]
     values: Sequence[Values]
     complete: bool = False
+    damaged: Sequence[int] = ()
 
     def event(self, index: int) -> bytes | None:
         """As it is stored."""
@@ -59,32 +59,32 @@ class Found(msgspec.Struct, gc=False):
 
 
 def judged(view: ViewPlan, stored: Sequence[bytes | None], as_of: int) -> Found:
-    """Raises RedisDown for a row that is none."""
     served = bounds(view.meta, as_of)
-    try:
-        return _all_present(view, stored, served) or _one_by_one(view, stored, served)
-    except ValueError:
-        raise RedisDown(
-            f"a row of {view.meta.reference} in Redis is damaged; sync it again", "damaged"
-        ) from None
+    return _all_present(view, stored, served) or _one_by_one(view, stored, served)
 
 
 def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | None:
-    """All rows decoded at once, where all are to be served."""
+    """All rows decoded at once, where all are to be served and none is damaged."""
     if not stored or not all_present(stored, served):
         return None
     bodies = b",".join(map(_body_of, stored))
-    rows = view.decode_all(b"[%b]" % bodies)
+    try:
+        rows = view.decode_all(b"[%b]" % bodies)
+    except ValueError:
+        return None
     if len(rows) != len(stored):
-        raise ValueError
+        return None
     values = list(map(msgspec.structs.astuple, rows))
     return Found(stored, _PRESENT * len(stored), values, not _has_null(bodies))
 
 
 def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> Found:
     statuses = [judge(row, served) for row in stored]
-    values = [
-        msgspec.structs.astuple(view.decode(row[BODY])) if row and status == "PRESENT" else view.defaults
-        for row, status in zip(stored, statuses, strict=True)
-    ]
-    return Found(stored, statuses, values)
+    values, damaged = [view.defaults] * len(stored), []
+    for index, (row, status) in enumerate(zip(stored, statuses, strict=True)):
+        if row and status == "PRESENT":
+            try:
+                values[index] = msgspec.structs.astuple(view.decode(row[BODY]))
+            except ValueError:
+                damaged.append(index)
+    return Found(stored, statuses, values, damaged=damaged)

@@ -142,11 +142,15 @@ class _Read:
             self._found = error
 
     def next(self, count: int) -> Found:
-        """Of the next to have asked. Raises what went wrong with the view."""
+        """Of the next to have asked. Raises what went wrong with the view, or with one of their rows."""
         if not isinstance(self._found, Found):
             raise self._found or PlanOutdated
-        self._at += count
-        return self._found.some(self._at - count, count)
+        start, self._at = self._at, self._at + count
+        if any(start <= index < self._at for index in self._found.damaged):
+            raise RedisDown(
+                f"a row of {self.view.meta.reference} in Redis is damaged; sync it again", "damaged"
+            )
+        return self._found.some(start, count)
 
     def _stored(self, answers: list[Any]) -> Sequence[bytes | None]:
         for answer in answers:

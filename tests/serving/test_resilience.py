@@ -1,6 +1,8 @@
 """Nothing that comes in, and nothing that happens to Redis, makes the server fail or mix entities up."""
 
+import http.client
 import json
+import signal
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sync.instants import now
 from sync.redis_server import RedisServer
 from sync.registry.views import Feature, JoinKey
 
@@ -168,3 +171,42 @@ def test_switches_of_a_definition_under_load_are_never_mixed(online: Online, ser
         thread.join()
     assert not wrong, wrong[0]
     assert len(seen) > 20
+
+
+def test_a_damaged_row_fails_those_who_ask_for_it(online: Online, serve: Serve) -> None:
+    """Of requests that are read together, as those are that wait for a server that was held up."""
+    stamp = f"{now():016d}" * 2
+    damaged = {
+        "cut": "[0.5",
+        "short": "[0.5]",
+        "long": '[0.5,"x",1]',
+        "two": '[0.5,"x"],[0.5,"x"]',
+        "none": "",
+    }
+    sound = {f"p{number}": {"skill": number / 10, "tier": f"tier {number}"} for number in range(10)}
+    features = [Feature("skill", "float"), Feature("tier", "string")]
+    online.view("ranks", features, sound | {key: stamp + body for key, body in damaged.items()})
+    server = serve()
+    asked = [key for pair in zip(sound, [*damaged] * 2, strict=True) for key in pair]
+    connections = {}
+    for place, key in enumerate(asked):
+        connections[place, key] = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connections[place, key].request("GET", "/health")
+        connections[place, key].getresponse().read()
+    server.process.send_signal(signal.SIGSTOP)
+    for (_, key), connection in connections.items():
+        connection.request("GET", f"/features/ranks/{key}")
+    server.process.send_signal(signal.SIGCONT)
+    for (_, key), connection in connections.items():
+        answer = connection.getresponse()
+        told = json.loads(answer.read())
+        connection.close()
+        if key in damaged:
+            assert (answer.status, told["error"]) == (
+                503,
+                "a row of ranks in Redis is damaged; sync it again",
+            )
+        else:
+            assert answer.status == 200
+            values = {name: feature["value"] for name, feature in told["features"].items()}
+            assert values == {"ranks:skill": sound[key]["skill"], "ranks:tier": sound[key]["tier"]}
