@@ -13,6 +13,7 @@ import pyarrow.parquet
 
 from sync.errors import FsyncError, did_you_mean
 from sync.frames import as_table
+from sync.registry.manifest import RELATIONS
 from sync.registry.references import parse_view
 from sync.registry.types import scalar_type
 from sync.registry.views import FeatureView
@@ -71,7 +72,7 @@ def _file(path: Path) -> Spine:
 
 def _model(name: str, manifest: Mapping[str, Any]) -> Spine:
     reference = parse_view(name)
-    nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in ("model", "seed", "snapshot")]
+    nodes = [n for n in manifest["nodes"].values() if n["resource_type"] in RELATIONS]
     for node in nodes:
         wanted = reference.version or node.get("latest_version")
         if node["name"] == reference.view and (wanted is None or str(node.get("version")) == str(wanted)):

@@ -72,14 +72,11 @@ def batch_items(
     plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool
 ) -> list[bytes]:
     pieces = BatchPieces.of(plan)
-    rows = enumerate(zip(entities, _ordered(plan, found), strict=True))
-    if with_events:
-        return [pieces.with_events(found, index, *row) for index, row in rows]
     return [
         pieces.filled((entity,), (values,))
-        if all(view.complete_at(index) for view in found)
-        else pieces.one_by_one(found, index, entity, values)
-        for index, (entity, values) in rows
+        if not with_events and all(view.complete_at(index) for view in found)
+        else pieces.one_by_one(found, index, entity, values, with_events)
+        for index, (entity, values) in enumerate(zip(entities, _ordered(plan, found), strict=True))
     ]
 
 
@@ -115,20 +112,16 @@ class BatchPieces(NamedTuple):
             pieces[3 + 2 * gap :: stride] = values
         return b"".join(pieces)
 
-    def one_by_one(self, found: Sequence[Found], index: int, entity: Any, values: Values) -> bytes:
-        items = [
-            self._item(found[column.view], index, present, other, value)
-            for (column, present, other), value in zip(self.columns, values, strict=True)
-        ]
-        return b'{"entityId":%b,"features":[%b}]}' % (encode(entity), b"},".join(items))
-
-    def with_events(self, found: Sequence[Found], index: int, entity: Any, values: Values) -> bytes:
+    def one_by_one(
+        self, found: Sequence[Found], index: int, entity: Any, values: Values, with_events: bool
+    ) -> bytes:
         items = []
         for (column, present, other), value in zip(self.columns, values, strict=True):
             view = found[column.view]
-            event = view.event(index)
-            stamp = b"" if event is None else b',"eventTimestamp":' + _event_text(event)
-            items.append(self._item(view, index, present, other, value) + stamp)
+            item = self._item(view, index, present, other, value)
+            if with_events and (event := view.event(index)) is not None:
+                item += b',"eventTimestamp":' + _event_text(event)
+            items.append(item)
         return b'{"entityId":%b,"features":[%b}]}' % (encode(entity), b"},".join(items))
 
     @staticmethod

@@ -16,7 +16,7 @@ from sync.errors import FsyncError
 from sync.instants import now, to_text
 from sync.online.resolve import UnknownName
 from sync.serving.access import Access, Consumer, Refusal
-from sync.serving.call import Call
+from sync.serving.call import Call, in_background
 from sync.serving.catalog import Catalog, CatalogKeeper
 from sync.serving.http import Request, Response
 from sync.serving.metrics import Metrics
@@ -74,7 +74,6 @@ class Application:
         self.metrics, self.workers = Metrics(), Workers(settings.workers_folder)
         self.access = Access(closed=settings.closed, pii=settings.pii)
         self.max_body, self.timeout = settings.max_body, settings.timeout
-        self._tasks: set[asyncio.Task[None]] = set()
         self._handlers: dict[str, Callable[[Request], Awaitable[Response]]] = {
             "/services": self._services,
             "/health": self._health,
@@ -123,9 +122,7 @@ class Application:
         elif route in _READS and self.keeper.loaded is not None:
             self._read(request, route, self.keeper.loaded, settle)
         else:
-            task = asyncio.get_running_loop().create_task(self._answer(request, route, settle))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            in_background(self._answer(request, route, settle))
 
     def _read(self, request: Request, route: str, catalog: Catalog, settle: Settle) -> None:
         decode, question = _READS[route]
@@ -165,7 +162,7 @@ class Application:
         respond(response)
 
     def refused(self, request: Request, status: int, message: str) -> Response:
-        """Of a request that never came whole, or that failed."""
+        """Of a request that never came whole."""
         self._count(request, "unknown", status)
         return self._error(request, status, message)
 

@@ -5,8 +5,9 @@ No coroutine: that a request costs one turn of the loop out and one back is what
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
+from typing import Any
 
 from sync.errors import FsyncError
 from sync.online.read import ATTEMPTS
@@ -19,6 +20,13 @@ from sync.serving.reading import Question
 from sync.serving.redis_pipe import RedisDown
 
 _tasks: set[asyncio.Task[None]] = set()
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> None:
+    """A task that nobody waits for; the loop itself would let it be collected."""
+    task = asyncio.get_running_loop().create_task(work)
+    _tasks.add(task)
+    task.add_done_callback(_tasks.discard)
 
 
 class Call:
@@ -76,9 +84,7 @@ class Call:
                 self._metrics.read(self._route, view.meta.reference, seconds, rows)
 
     def _later(self, seen: Catalog, error: Exception) -> None:
-        task = asyncio.get_running_loop().create_task(self._again(seen, error))
-        _tasks.add(task)
-        task.add_done_callback(_tasks.discard)
+        in_background(self._again(seen, error))
 
     async def _again(self, seen: Catalog, error: Exception) -> None:
         """With a newer catalog, if there is one that may answer otherwise."""
