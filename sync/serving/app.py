@@ -18,7 +18,7 @@ from sync.online.resolve import UnknownName
 from sync.serving.access import Access, Consumer, Refusal
 from sync.serving.call import Call, in_background
 from sync.serving.catalog import Catalog, CatalogKeeper
-from sync.serving.http import Request, Response
+from sync.serving.messages import Request, Response
 from sync.serving.metrics import Metrics
 from sync.serving.openapi import DOCS, openapi
 from sync.serving.reader import Reader

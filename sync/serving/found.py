@@ -74,8 +74,7 @@ def _all_present(view: ViewPlan, stored: Sequence[Any], served: Any) -> Found | 
         return None
     if len(rows) != len(stored):
         return None
-    values = list(map(msgspec.structs.astuple, rows))
-    return Found(stored, _PRESENT * len(stored), values, not _has_null(bodies))
+    return Found(stored, _PRESENT * len(stored), rows, not _has_null(bodies))
 
 
 def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> Found:
@@ -84,7 +83,7 @@ def _one_by_one(view: ViewPlan, stored: Sequence[bytes | None], served: Any) -> 
     for index, (row, status) in enumerate(zip(stored, statuses, strict=True)):
         if row and status == "PRESENT":
             try:
-                values[index] = msgspec.structs.astuple(view.decode(row[BODY]))
+                values[index] = view.decode(row[BODY])
             except ValueError:
                 damaged.append(index)
     return Found(stored, statuses, values, damaged=damaged)

@@ -6,53 +6,31 @@ than the answer.
 
 import asyncio
 import re
-import time
 from collections import deque
 from collections.abc import Callable
-from email.utils import formatdate
-from http import HTTPStatus
-from secrets import token_hex
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 from urllib.parse import unquote
 
 import httptools
+
+from sync.serving.messages import Request, Response, next_id, response_head
 
 IDLE_SECONDS = 75.0
 # Of requests that a client sends before the first is answered; then it must wait.
 PIPELINED = 8
 LONGEST_HEAD = 64 << 10
+# Heads that were parsed before. Beyond these all are forgotten: they cost little to parse again.
+KNOWN_HEADS, LONGEST_KNOWN_HEAD = 1000, 2048
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
-_STATUS = {status.value: b"HTTP/1.1 %d %b\r\n" % (status, status.phrase.encode()) for status in HTTPStatus}
 
 
-class Response(NamedTuple):
-    status: int
-    kind: bytes
-    body: bytes
-    allow: bytes = b""
+class _Head(NamedTuple):
+    """What a head says: the next with the same bytes says the same."""
 
-
-class Request:
-    """`consumer` and `reason` (of a refusal) are for the log."""
-
-    __slots__ = (
-        "authorization",
-        "body",
-        "consumer",
-        "id",
-        "keep_alive",
-        "method",
-        "path",
-        "reason",
-        "started",
-    )
-
-    def __init__(self) -> None:
-        self.started = time.perf_counter()
-        self.method, self.path, self.body, self.id = "", "", b"", b""
-        self.authorization: bytes | None = None
-        self.consumer, self.reason = "", ""
-        self.keep_alive = True
+    method: str
+    path: str
+    authorization: bytes | None
+    body_size: int
 
 
 class Answering(Protocol):
@@ -72,8 +50,7 @@ class Answering(Protocol):
 class HttpProtocol(asyncio.Protocol):
     """One request at a time is answered, in the order they came."""
 
-    _prefix, _number = token_hex(4).encode(), 0
-    _date, _date_until = b"", 0.0
+    _heads: ClassVar[dict[bytes, _Head]] = {}
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, _loop: Any = None) -> None:
         del app_state
@@ -85,6 +62,8 @@ class HttpProtocol(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._heard = 0.0
         self._url, self._body_size = b"", 0
+        # What came with the request's first byte, while its head is one to know again.
+        self._first = b""
         # None once it is complete.
         self._head_size: int | None = None
         self._chunks: list[bytes] = []
@@ -146,6 +125,10 @@ class HttpProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         before = self._request
+        if before is None:
+            if self._is_known(data):
+                return
+            self._first = data
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -164,6 +147,27 @@ class HttpProtocol(asyncio.Protocol):
                 if self._head_size > LONGEST_HEAD:
                     self._refuse(431, "the request's head is too long")
 
+    def _is_known(self, data: bytes) -> bool:
+        """Whether it was a whole request with a known head, which is then being answered."""
+        end = data.find(b"\r\n\r\n") + 4
+        head = self._heads.get(data[:end])
+        if head is None or len(data) != end + head.body_size or self._last:
+            return False
+        self._heard = self._loop.time()
+        request = Request(*head[:3])
+        request.body = data[end:]
+        self._complete(request)
+        return True
+
+    def _know(self, request: Request) -> None:
+        end = self._first.find(b"\r\n\r\n") + 4
+        # Otherwise it did not come whole, or not alone.
+        if len(self._first) == end + self._body_size and end <= LONGEST_KNOWN_HEAD and request.keep_alive:
+            if len(self._heads) >= KNOWN_HEADS:
+                self._heads.clear()
+            head = _Head(request.method, request.path, request.authorization, self._body_size)
+            self._heads[self._first[:end]] = head
+
     def on_message_begin(self) -> None:
         self._request, self._heard = Request(), self._loop.time()
         self._url, self._head_size, self._body_size, self._chunks = b"", 0, 0, []
@@ -179,11 +183,14 @@ class HttpProtocol(asyncio.Protocol):
         if name == b"authorization":
             request.authorization = value
         elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-            request.id = value
+            request.id, self._first = value, b""
         elif name == b"content-length" and value.isdigit() and int(value[:18]) > self._app.max_body:
             self._refuse(413, f"the body has more than {self._app.max_body} bytes")
         elif name == b"expect" and value.lower() == b"100-continue":
+            self._first = b""
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        elif name in (b"transfer-encoding", b"upgrade"):
+            self._first = b""
 
     def on_headers_complete(self) -> None:
         self._head_size = None
@@ -198,11 +205,15 @@ class HttpProtocol(asyncio.Protocol):
         request, self._request = self._request, None
         if request is None or self._last:
             return
-        request.id = request.id or self._next_id()
         request.method = self._parser.get_method().decode()
         request.path = self._path()
         request.body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         request.keep_alive = self._parser.should_keep_alive()
+        self._know(request)
+        self._complete(request)
+
+    def _complete(self, request: Request) -> None:
+        request.id = request.id or next_id()
         if self._answering is None and not self._is_full:
             self._begin(request)
             return
@@ -247,7 +258,7 @@ class HttpProtocol(asyncio.Protocol):
     def _refuse(self, status: int, message: str) -> None:
         """Of a request that never came whole: what follows on the connection means nothing."""
         request = self._request or Request()
-        request.id = request.id or self._next_id()
+        request.id = request.id or next_id()
         self._request, self._last = None, True
         request.keep_alive = False
         if self._answering is None and not self._transport.is_closing():
@@ -258,30 +269,8 @@ class HttpProtocol(asyncio.Protocol):
     def _write(self, request: Request, response: Response) -> None:
         if self._transport.is_closing():
             return
-        status, kind, body, _ = response
-        head = b"%b%bcontent-type: %b\r\ncontent-length: %d\r\nx-request-id: %b\r\n" % (
-            *(_STATUS[status], self._date_line(), kind, len(body), request.id),
-        )
-        if response.allow:
-            head += b"allow: %b\r\n" % response.allow
-        elif status == 401:
-            head += b"www-authenticate: Bearer\r\n"
-        elif status in (429, 503):
-            head += b"retry-after: 1\r\n"
-        if not request.keep_alive or self._last:
-            head += b"connection: close\r\n"
-        self._transport.writelines((head, b"\r\n", b"" if request.method == "HEAD" else body))
+        is_last = not request.keep_alive or self._last
+        body = b"" if request.method == "HEAD" else response.body
+        self._transport.writelines((response_head(request, response, is_last), body))
         if not request.keep_alive:
             self._transport.close()
-
-    @classmethod
-    def _next_id(cls) -> bytes:
-        HttpProtocol._number += 1
-        return b"%b-%x" % (cls._prefix, cls._number)
-
-    def _date_line(self) -> bytes:
-        instant = time.time()
-        if instant >= HttpProtocol._date_until:
-            HttpProtocol._date = b"date: %b\r\n" % formatdate(instant, usegmt=True).encode()
-            HttpProtocol._date_until = float(int(instant) + 1)
-        return self._date

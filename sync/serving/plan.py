@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
+from types import GenericAlias
 from typing import Any, NamedTuple
 
 import msgspec
@@ -259,19 +260,13 @@ def _checked(
 def _view_plan(project: str, view: Wanted) -> ViewPlan:
     meta = view.meta
     shards = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
-    row = msgspec.defstruct(
-        "Row",
-        [(f"f{slot}", msgspec.Raw) for slot, _ in enumerate(meta.features)],
-        array_like=True,
-        forbid_unknown_fields=True,
-        gc=False,
-    )
+    row: Any = GenericAlias(tuple, (msgspec.Raw,) * len(meta.features))
     return ViewPlan(
         meta=meta,
         rows=tuple(shard.rows.encode() for shard in shards),
         check=pack("HMGET", shards[0].meta, "fingerprint", "synced_at"),
         wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
         decode=msgspec.json.Decoder(row).decode,
-        decode_all=msgspec.json.Decoder(list[row]).decode,  # type: ignore[valid-type]
+        decode_all=msgspec.json.Decoder(list[row]).decode,
         defaults=tuple(msgspec.Raw(encode(feature.default)) for feature in meta.features),
     )

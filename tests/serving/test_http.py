@@ -67,6 +67,43 @@ def test_requests_sent_at_once_are_answered_in_order(server: Server) -> None:
     assert b"connection: close" not in answers[0]
 
 
+def test_a_head_seen_before_says_what_it_says_and_no_more(server: Server) -> None:
+    def ask(*lines: bytes, body: bytes = BODY) -> bytes:
+        head = b"".join(b"%b\r\n" % line for line in (b"Host: y", *lines, b"Content-Length: %d" % len(body)))
+        return b"POST /batch-features HTTP/1.1\r\n" + head + b"\r\n" + body
+
+    other = BODY.replace(b"p1", b"p2")
+    with connected(server) as connection:
+
+        def answered(*parts: bytes) -> tuple[str, str]:
+            for part in parts:
+                connection.sendall(part)
+                time.sleep(0.05 if len(parts) > 1 else 0)
+            answer = received(connection)
+            return json.loads(answer.read())["features"][0]["entityId"], str(answer.headers["x-request-id"])
+
+        ids = [answered(ask())[1] for _ in range(3)]
+        assert len(set(ids)) == 3
+        assert answered(ask(body=other))[0] == "p2"
+        whole = ask(body=other)
+        assert answered(whole[:-9], whole[-9:])[0] == "p2"
+        assert answered(whole[:9], whole[9:])[0] == "p2"
+        named = ask(b"X-Request-Id: mine")
+        assert [answered(named)[1] for _ in range(2)] == ["mine", "mine"]
+        assert answered(ask())[1] != "mine"
+        chunked = b"POST /batch-features HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        for body in (BODY, other, BODY):
+            pieces = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+            assert answered(chunked + pieces)[0] == body[body.index(b"p") :][:2].decode()
+    last = ask(b"Connection: close")
+    for before, count in ((b"", 1), (b"", 1), (whole, 2), (whole + whole, 3)):
+        with connected(server) as connection:
+            connection.sendall(before + last)
+            answers = read_all(connection).split(b"HTTP/1.1 200")[1:]
+            assert len(answers) == count
+            assert [b'"p2"' in answer for answer in answers] == [True] * (count - 1) + [False]
+
+
 def test_chunks_continue_head_and_http_1_0(server: Server) -> None:
     with connected(server) as connection:
         half = len(BODY) // 2
