@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from operator import add, itemgetter
+from operator import add, attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -29,18 +29,18 @@ _FEAST_STATUSES = {
     "INVALID": b'"INVALID"',
 }
 _NO_EVENT = b'"1970-01-01T00:00:00Z"'
-
-
 _event_of: Any = itemgetter(EVENT)
-
-
+_second_of, _fraction_of = itemgetter(slice(10)), itemgetter(slice(10, None))
+_is_complete = attrgetter("complete")
 _instants = msgspec.json.Decoder(list[datetime], strict=False).decode
 
 
 def event_texts(events: Sequence[bytes]) -> bytes:
     """Texts of instants as they are stored, with commas between them: read as seconds, all at once."""
+    seconds = [b"", b".", b"", b","] * len(events)
+    seconds[::4], seconds[2::4] = map(_second_of, events), map(_fraction_of, events)
     try:
-        instants = _instants(b"[%b]" % b",".join([b"%b.%b" % (event[:10], event[10:]) for event in events]))
+        instants = _instants(b"[%b]" % b"".join(seconds[:-1]))
     except msgspec.DecodeError:  # Of the years before 2001: a number does not begin with 0.
         return b",".join([encode(to_text(int(event))) for event in events])
     return encode(instants)[1:-1]
@@ -61,7 +61,7 @@ def batch(items: Iterable[bytes]) -> bytes:
 
 def batch_alike(plan: Plan, entities: Sequence[Any], found: Sequence[Found], with_events: bool) -> bytes:
     """Of entities that ask for the same."""
-    if entities and not with_events and all(view.complete for view in found):
+    if entities and not with_events and all(map(_is_complete, found)):
         return batch([BatchPieces.of(plan).filled(entities, _ordered(plan, found))])
     return batch(batch_items(plan, entities, found, with_events))
 
@@ -153,26 +153,29 @@ def columnar(plan: Plan, head: bytes, entities: dict[str, list[Any]], found: Seq
     """Feast's shape: a result per column, join keys first."""
     count = len(found[0].stored)
     present, no_events = _repeated(_FEAST_STATUSES["PRESENT"], count), _repeated(_NO_EVENT, count)
-    columns = list(zip(*_ordered(plan, found), strict=True)) or [()] * len(plan.columns)
-    texts = list(map(b",".join, columns))
-    statuses = [
-        present if found[column.view].complete else _statuses(found[column.view], values)
-        for column, values in zip(plan.columns, columns, strict=True)
-    ]
+    of_keys = _after_values(present if found[0].complete else _key_statuses(found[0]), no_events)
+    pieces: list[bytes] = []
+    for name in plan.key_names:
+        pieces += (encode(entities[name])[1:-1], of_keys)
     events = [_events(view) for view in found]
-    key_statuses = present if found[0].complete else _key_statuses(found[0])
-    keys = [encode(entities[name])[1:-1] for name in plan.key_names]
-    pieces = _RESULT * (len(keys) + len(texts))
-    pieces[0] = head + _RESULT[0]
-    pieces[1::7] = keys + texts
-    pieces[3::7] = [key_statuses] * len(keys) + statuses
-    pieces[5::7] = [no_events] * len(keys) + [events[column.view] for column in plan.columns]
-    pieces[-1] = b"]}]}"
-    return b"".join(pieces)
+    of_complete = [_after_values(present, of_view) for of_view in events]
+    rows = zip(*_ordered(plan, found), strict=True) if count else [()] * len(plan.columns)
+    for column, values in zip(plan.columns, rows, strict=True):
+        view = column.view
+        if found[view].complete:
+            pieces += (b",".join(values), of_complete[view])
+        else:
+            pieces += (b",".join(values), _after_values(_statuses(found[view], values), events[view]))
+    pieces[-1] = pieces[-1].removesuffix(_NEXT)
+    return b'%b{"values":[%b]}' % (head, b"".join(pieces))
 
 
-# Of one column, with gaps for what differs.
-_RESULT = [b'{"values":[', b"", b'],"statuses":[', b"", b'],"event_timestamps":[', b"", b"]},"]
+# From a column to the next.
+_NEXT = b',{"values":['
+
+
+def _after_values(statuses: bytes, events: bytes) -> bytes:
+    return b'],"statuses":[%b],"event_timestamps":[%b]}%b' % (statuses, events, _NEXT)
 
 
 def _repeated(text: bytes, count: int) -> bytes:

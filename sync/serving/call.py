@@ -6,7 +6,6 @@ No coroutine: that a request costs one turn of the loop out and one back is what
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from functools import partial
 from typing import Any
 
 from sync.errors import FsyncError
@@ -34,7 +33,19 @@ class Call:
     what went wrong.
     """
 
-    __slots__ = ("_ask", "_keeper", "_metrics", "_names", "_reader", "_route", "_sent", "_settle", "_tries")
+    __slots__ = (
+        "_ask",
+        "_catalog",
+        "_keeper",
+        "_metrics",
+        "_names",
+        "_question",
+        "_reader",
+        "_route",
+        "_sent",
+        "_settle",
+        "_tries",
+    )
 
     def __init__(
         self,
@@ -60,28 +71,28 @@ class Call:
             self._settle(error)
         else:
             self._sent = time.perf_counter()
-            self._reader.ask(question.parts, question.as_of, partial(self._arrived, catalog, question))
+            self._catalog, self._question = catalog, question
+            self._reader.ask(question.lookups, question.as_of, self._arrived)
 
-    def _arrived(self, catalog: Catalog, question: Question, found: "list[list[Found]] | FsyncError") -> None:
+    def _arrived(self, found: "list[Found] | FsyncError") -> None:
         if isinstance(found, PlanOutdated):
-            self._later(catalog, found)
+            self._later(self._catalog, found)
             return
         if isinstance(found, FsyncError):
             self._settle(found)
             return
         try:
-            self._count(question, found)
-            body = question.answer(found)
+            self._count(found)
+            body = self._question.answer(found)
         except Exception as error:
             self._settle(error)
         else:
             self._settle(body)
 
-    def _count(self, question: Question, found: list[list[Found]]) -> None:
+    def _count(self, found: list[Found]) -> None:
         seconds = time.perf_counter() - self._sent
-        for part, views in zip(question.parts, found, strict=True):
-            for view, rows in zip(part.plan.views, views, strict=True):
-                self._metrics.read(self._route, view.meta.reference, seconds, rows)
+        for (view, _), rows in zip(self._question.lookups, found, strict=True):
+            self._metrics.read(self._route, view.meta.reference, seconds, rows)
 
     def _later(self, seen: Catalog, error: Exception) -> None:
         in_background(self._again(seen, error))

@@ -271,6 +271,6 @@ class HttpProtocol(asyncio.Protocol):
             return
         is_last = not request.keep_alive or self._last
         body = b"" if request.method == "HEAD" else response.body
-        self._transport.writelines((response_head(request, response, is_last), body))
+        self._transport.write(response_head(request, response, is_last) + body)
         if not request.keep_alive:
             self._transport.close()

@@ -78,7 +78,11 @@ class Plan(NamedTuple):
 
     def plain_fields(self, texts: Sequence[Any]) -> list[Sequence[str]] | None:
         """By view, where the keys are their own fields; None where each must be looked at."""
-        if not self.has_plain_key or set(map(type, texts)) != {str} or max(map(len, texts)) > LONGEST_KEY:
+        try:
+            length = len("".join(texts)) if self.has_plain_key else 0
+        except TypeError:  # One is no text.
+            return None
+        if not length or (length > LONGEST_KEY and max(map(len, texts)) > LONGEST_KEY):
             return None
         return [texts] * len(self.views)
 

@@ -15,10 +15,10 @@ from sync.errors import FsyncError
 from sync.instants import now
 from sync.online.layout import by_shard
 from sync.serving.found import Found, judged
-from sync.serving.plan import Plan, ViewPlan
+from sync.serving.plan import ViewPlan
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
-# Entities: a request for more is read by itself, and no more of several at once, so that nobody waits long.
+# Rows: a request for more is read by itself, and no more of several at once, so that nobody waits long.
 LARGE, MOST = 50, 200
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
@@ -28,25 +28,16 @@ class PlanOutdated(FsyncError):
     """A view was synced since its meta was read: the plan must be made again."""
 
 
-class Part(NamedTuple):
-    """Entities that ask for the same: by view of the plan, the field of each entity."""
-
-    plan: Plan
-    fields: Sequence[Sequence[str]]
-
-
-# Given what was found, by part and view, or why there is nothing. It raises nothing.
-Done = Callable[["list[list[Found]] | FsyncError"], None]
+# A view, and the field of each entity in it.
+Lookup = tuple[ViewPlan, Sequence[str]]
+# Given what each lookup found, or why there is nothing. It raises nothing.
+Done = Callable[["list[Found] | FsyncError"], None]
 
 
 class _Asked(NamedTuple):
-    parts: Sequence[Part]
+    lookups: Sequence[Lookup]
     as_of: int | None
     done: Done
-
-    def views(self) -> Iterator[tuple[ViewPlan, Sequence[str]]]:
-        for plan, fields in self.parts:
-            yield from zip(plan.views, fields, strict=True)
 
 
 class Reader:
@@ -55,10 +46,10 @@ class Reader:
         self._turn: list[_Asked] = []
         self._count = 0
 
-    def ask(self, parts: Sequence[Part], as_of: int | None, done: Done) -> None:
+    def ask(self, lookups: Sequence[Lookup], as_of: int | None, done: Done) -> None:
         """`as_of` None: now."""
-        asked = _Asked(parts, as_of, done)
-        count = sum([len(part.fields[0]) for part in parts])
+        asked = _Asked(lookups, as_of, done)
+        count = sum([len(fields) for _, fields in lookups])
         if count > LARGE:
             self._send([asked])
             return
@@ -76,9 +67,9 @@ class Reader:
 
     def _send(self, turn: list[_Asked]) -> None:
         reads: dict[tuple[int, int | None], _Read] = {}
-        for asked in turn:
-            for view, fields in asked.views():
-                key = (id(view), asked.as_of)
+        for lookups, as_of, _ in turn:
+            for view, fields in lookups:
+                key = (id(view), as_of)
                 read = reads.get(key)
                 if read is None:
                     reads[key] = read = _Read(view)
@@ -105,13 +96,13 @@ class Reader:
             return
         for (_, as_of), read in reads.items():
             read.take(answers, instant if as_of is None else as_of)
-        for asked in turn:
+        for lookups, as_of, done in turn:
             try:
-                views = iter([reads[id(view), asked.as_of].next(len(own)) for view, own in asked.views()])
+                found = [reads[id(view), as_of].next(len(fields)) for view, fields in lookups]
             except FsyncError as error:
-                asked.done(error)
+                done(error)
             else:
-                asked.done([[next(views) for _ in part.plan.views] for part in asked.parts])
+                done(found)
 
 
 class _Read:
@@ -146,7 +137,7 @@ class _Read:
         if not isinstance(self._found, Found):
             raise self._found or PlanOutdated
         start, self._at = self._at, self._at + count
-        if any(start <= index < self._at for index in self._found.damaged):
+        if self._found.damaged and any(start <= index < self._at for index in self._found.damaged):
             raise RedisDown(
                 f"a row of {self.view.meta.reference} in Redis is damaged; sync it again", "damaged"
             )

@@ -12,16 +12,16 @@ from sync.serving.access import Consumer, Forbidden
 from sync.serving.catalog import Catalog
 from sync.serving.found import Found
 from sync.serving.plan import Features, Plan, allowed_features, encode, plan_for
-from sync.serving.reader import Part
+from sync.serving.reader import Lookup
 from sync.serving.requests import BatchRequest, OnlineRequest, RowsRequest, SingleRequest
 
 
 class Question(NamedTuple):
-    """`as_of` None: now. `answer` is given what was found, by part and view."""
+    """`as_of` None: now. `answer` is given what each lookup found."""
 
-    parts: list[Part]
+    lookups: list[Lookup]
     as_of: int | None
-    answer: Callable[[list[list[Found]]], bytes]
+    answer: Callable[[list[Found]], bytes]
 
 
 def batch(catalog: Catalog, consumer: Consumer, request: BatchRequest) -> Question:
@@ -32,9 +32,9 @@ def batch(catalog: Catalog, consumer: Consumer, request: BatchRequest) -> Questi
         fields = plan.plain_fields(entities)
         if fields is not None:
             return Question(
-                [Part(plan, fields)],
+                _lookups(plan, fields),
                 None,
-                lambda found: answers.batch_alike(plan, entities, found[0], request.eventTimestamps),
+                lambda found: answers.batch_alike(plan, entities, found, request.eventTimestamps),
             )
     return _batch_of_several(catalog, consumer, request)
 
@@ -59,16 +59,20 @@ def _batch_of_several(catalog: Catalog, consumer: Consumer, request: BatchReques
             rows[asked].append(fields)
             places[asked].append(index)
 
-    def answer(found: list[list[Found]]) -> bytes:
-        for (asked, plan), views in zip(plans.items(), found, strict=True):
+    def answer(found: list[Found]) -> bytes:
+        each = iter(found)
+        for asked, plan in plans.items():
+            views = [next(each) for _ in plan.views]
             entities = [request.requests[index].entityId for index in places[asked]]
             told = answers.batch_items(plan, entities, views, request.eventTimestamps)
             for index, item in zip(places[asked], told, strict=True):
                 items[index] = item
         return answers.batch(items)
 
-    parts = [Part(plan, _by_view(plan, rows[asked])) for asked, plan in plans.items()]
-    return Question(parts, None, answer)
+    lookups = [
+        lookup for asked, plan in plans.items() for lookup in _lookups(plan, _by_view(plan, rows[asked]))
+    ]
+    return Question(lookups, None, answer)
 
 
 def columnar(catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> Question:
@@ -90,13 +94,12 @@ def columnar(catalog: Catalog, consumer: Consumer, request: OnlineRequest) -> Qu
                 places.append(len(rows) - 1)
         fields = _by_view(plan, rows)
 
-    def answer(found: list[list[Found]]) -> bytes:
-        (views,) = found
+    def answer(found: list[Found]) -> bytes:
         if places is not None and -1 in places:
-            views = [view.spread(of, places) for of, view in zip(plan.views, views, strict=True)]
-        return answers.columnar(plan, head, request.entities, views)
+            found = [view.spread(of, places) for of, view in zip(plan.views, found, strict=True)]
+        return answers.columnar(plan, head, request.entities, found)
 
-    return Question([Part(plan, fields)], as_of, answer)
+    return Question(_lookups(plan, fields), as_of, answer)
 
 
 def rows(catalog: Catalog, consumer: Consumer, request: RowsRequest) -> Question:
@@ -105,18 +108,18 @@ def rows(catalog: Catalog, consumer: Consumer, request: RowsRequest) -> Question
     entities = [plan.entity(key) for key in request.keys]
     fields = _by_view(plan, [plan.fields(entity) for entity in entities])
 
-    def answer(found: list[list[Found]]) -> bytes:
-        told = answers.singles(plan, entities, found[0])
+    def answer(found: list[Found]) -> bytes:
+        told = answers.singles(plan, entities, found)
         return b'{"as_of":%b,"rows":[%b]}' % (encode(to_text(as_of)), b",".join(told))
 
-    return Question([Part(plan, fields)], as_of, answer)
+    return Question(_lookups(plan, fields), as_of, answer)
 
 
 def single(catalog: Catalog, consumer: Consumer, request: SingleRequest) -> Question:
     plan = _plan(catalog, consumer, request.name)
     entity = plan.typed_entity(request.key)
-    part = Part(plan, _by_view(plan, [plan.fields(entity)]))
-    return Question([part], None, lambda found: answers.singles(plan, [entity], found[0])[0])
+    lookups = _lookups(plan, _by_view(plan, [plan.fields(entity)]))
+    return Question(lookups, None, lambda found: answers.singles(plan, [entity], found)[0])
 
 
 def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
@@ -125,6 +128,10 @@ def _plan(catalog: Catalog, consumer: Consumer, features: Features) -> Plan:
 
 def _by_view(plan: Plan, rows: Sequence[Sequence[str]]) -> list[Sequence[str]]:
     return list(zip(*rows, strict=True)) if rows else [[] for _ in plan.views]
+
+
+def _lookups(plan: Plan, fields: Sequence[Sequence[str]]) -> list[Lookup]:
+    return list(zip(plan.views, fields, strict=True))
 
 
 def services(catalog: Catalog, consumer: Consumer) -> bytes:

@@ -78,10 +78,11 @@ class OnlineRequest(msgspec.Struct, frozen=True):
         return _names(self.wanted())
 
     def count(self) -> int:
-        lengths = {name: len(values) for name, values in self.entities.items()}
-        if len(set(lengths.values())) > 1:
-            raise FsyncError(f"the columns of entities differ in length: {lengths}")
-        return next(iter(lengths.values()), 0)
+        lengths = list(map(len, self.entities.values()))
+        if lengths.count(lengths[0] if lengths else 0) != len(lengths):
+            named = dict(zip(self.entities, lengths, strict=True))
+            raise FsyncError(f"the columns of entities differ in length: {named}")
+        return lengths[0] if lengths else 0
 
     def rows(self) -> list[dict[str, Any]]:
         names = list(self.entities)
