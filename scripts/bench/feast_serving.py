@@ -1,10 +1,11 @@
 """`fsync serve` and Feast's server, a worker each: the same requests, rows and answers, from the same Redis.
 
     python -m venv target/bench/feast && target/bench/feast/bin/pip install 'feast[duckdb,redis]==0.67.*'
-    python scripts/bench/feast_serving.py [--entities 10000] [--seconds 5]
+    python scripts/bench/feast_serving.py [--entities 10000] [--seconds 5] [--rounds 3]
 
 Needs redis-server and wrk. Both answer POST /get-online-features: 12 features of 1, 10 and 100 entities, 16
-connections. Feast is tuned: no access log, no worker that starts anew after so many requests.
+connections, by turns; the medians of the rounds are told. Feast is tuned: no access log, no worker that
+starts anew after so many requests.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 import time
 import urllib.request
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from feast_materialize import ROOT, ours, prepare
@@ -74,6 +76,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--entities", type=int, default=10_000)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--feast", type=Path, default=ROOT / "target" / "bench" / "feast" / "bin" / "python")
     options = parser.parse_args()
@@ -96,11 +99,15 @@ def main() -> None:
             print("batch      feast/s  p99 ms      fsync/s  p99 ms   ratio")
             request = ask("/get-online-features", len(COLUMNS))
             for batch in BATCHES:
-                mine, _, my_p99 = wrk(ports[1], request, batch, 16, options)
-                theirs, _, their_p99 = wrk(ports[0], request, batch, 16, options)
-                time.sleep(2)  # Feast goes on with what wrk no longer waits for.
+                told = []
+                for _ in range(options.rounds):
+                    mine, _, my_p99 = wrk(ports[1], request, batch, 16, options)
+                    theirs, _, their_p99 = wrk(ports[0], request, batch, 16, options)
+                    time.sleep(2)  # Feast goes on with what wrk no longer waits for.
+                    told.append((theirs, their_p99, mine, my_p99, mine / theirs))
+                theirs, their_p99, mine, my_p99, ratio = map(median, zip(*told, strict=True))
                 print(
-                    f"{batch:5}{theirs:13,.0f}{their_p99:8.1f}{mine:13,.0f}{my_p99:8.2f}{mine / theirs:8.1f}",
+                    f"{batch:5}{theirs:13,.0f}{their_p99:8.1f}{mine:13,.0f}{my_p99:8.2f}{ratio:8.1f}",
                     flush=True,
                 )
             for server in servers:

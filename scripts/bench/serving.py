@@ -1,9 +1,10 @@
 """`fsync serve` against what Redis itself does: requests/s and latencies at batches of 1, 10 and 100.
 
-    scripts/bench/serving.py [--seconds 5] [--entities 100000]
+    scripts/bench/serving.py [--rounds 3] [--seconds 3] [--entities 100000]
 
-Needs redis-server, redis-benchmark and wrk. Redis, one worker and the load share the machine's cores. The
-last rows are measured while `fsync online --full-refresh` writes the same view over and over.
+Needs redis-server, redis-benchmark and wrk. Redis, one worker and the load share the machine's cores. Each
+row is measured beside Redis alone, in as many rounds, of which the medians are told. The last rows are
+measured while `fsync online --full-refresh` writes the same view over and over.
 """
 
 import argparse
@@ -18,9 +19,11 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from online import COLUMNS, make_project
 
@@ -47,6 +50,10 @@ done = function(summary, latency)
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3, bad))
 end
 """
+
+
+# Requests/s and p99 ms of Redis alone, at so many connections.
+Bare = Callable[[int], tuple[float, float]]
 
 
 def key(number: int) -> str:
@@ -164,19 +171,29 @@ def syncing(project: Path, url: str) -> Iterator[None]:
         thread.join()
 
 
-def measure(port: int, bare: float, args: argparse.Namespace, rows: list[tuple[str, int, int, int]]) -> None:
-    for route, batch, features, connections in rows:
+def measure(port: int, bare: Bare, args: argparse.Namespace, *row: Any) -> None:
+    """Prints a row of the table: the medians of its rounds, each beside Redis alone."""
+    route, batch, features, connections = row
+    told = []
+    for _ in range(args.rounds):
+        most, at_best = bare(connections)
         rate, p50, p99 = wrk(port, ask(route, features), batch, connections, args)
-        share = f"{rate / bare:8.2f}" if batch == 10 and connections == 16 else " " * 8
-        print(
-            f"{route:21}{batch:6}{features:9}{connections:12}{rate:11,.0f} {share}{p50:6.2f} ms{p99:6.2f} ms",
-            flush=True,
-        )
+        told.append((rate, p50, p99, rate / most, p99 / at_best))
+    rate, p50, p99, share, times = map(median, zip(*told, strict=True))
+    beside = ""
+    if batch == 10:
+        beside = f"{share:.3f}" if connections > 1 else f"p99 x {times:.1f}"
+    print(
+        f"{route:21}{batch:6}{features:9}{connections:12}{rate:11,.0f} {beside:>10}",
+        f"{p50:5.2f} ms {p99:5.2f} ms",
+        flush=True,
+    )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--entities", type=int, default=100_000)
     args = parser.parse_args()
     for tool in ("redis-server", "redis-benchmark", "wrk"):
@@ -196,16 +213,25 @@ def main() -> None:
         try:
             print(f"ready after {wait_ready(port, started):.2f} s, {resident(server.pid):.0f} MB at rest")
             keys = [key(i * 7919 % args.entities) for i in range(10)]
-            bare, bare_p99 = redis_benchmark(redis_port, keys, 16)
-            _, bare_one = redis_benchmark(redis_port, keys, 1)
-            print(f"redis-benchmark HMGET of 10, 16 connections: {bare:,.0f}/s, p99 {bare_p99:.2f} ms")
-            print(f"redis-benchmark HMGET of 10, 1 connection: p99 {bare_one:.3f} ms")
-            print(f"{'route':21} batch features connections requests/s of HMGET      p50      p99")
-            one, many = [(10, 1, 1)], [(10, 1, 16), (1, 12, 16), (10, 12, 16), (100, 12, 16)]
+
+            def bare(connections: int) -> tuple[float, float]:
+                return redis_benchmark(redis_port, keys, connections)
+
+            for connections in (16, 1):
+                rate, p99 = map(median, zip(*[bare(connections) for _ in range(args.rounds)], strict=True))
+                print(
+                    f"redis-benchmark, HMGET of 10, {connections:2} at once: {rate:,.0f}/s, p99 {p99:.3f} ms"
+                )
+            print("Beside it: requests/s as a share of Redis' own; of one connection, p99 as a multiple.")
+            print(f"{'route':21} batch features connections requests/s  beside it       p50      p99")
             routes = ("/batch-features", "/get-online-features")
-            measure(port, bare, args, [(route, *row) for route in routes for row in one + many])
+            for route in routes:
+                for row in ((10, 1, 1), (10, 1, 16), (1, 12, 16), (10, 12, 16), (100, 12, 16)):
+                    measure(port, bare, args, route, *row)
+            print("While a sync runs:")
             with syncing(project, url):
-                measure(port, bare, args, [(route, 100, 12, 16) for route in routes])
+                for route in routes:
+                    measure(port, bare, args, route, 100, 12, 16)
             print(f"{resident(server.pid):.0f} MB after")
         finally:
             server.send_signal(signal.SIGTERM)
