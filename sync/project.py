@@ -1,10 +1,14 @@
 """Where a dbt project keeps its manifest and its warehouse, found the way dbt finds them."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from sync.errors import FsyncError, did_you_mean
+
+# As profiles write it, with the name and the default in quotes.
+ENV_VAR = re.compile(r"""\{\{\s*env_var\(\s*(['"])(\w+)\1\s*(?:,\s*(['"])([^'"\\]*)\3\s*)?\)\s*\}\}""")
 
 
 class Project(NamedTuple):
@@ -112,14 +116,18 @@ def _render_tree(value: Any, path: Path) -> Any:
 def _render(text: str, path: Path) -> str:
     if "{{" not in text and "{%" not in text:
         return text
-    from jinja2 import StrictUndefined, TemplateError
-    from jinja2.sandbox import SandboxedEnvironment
 
     def env_var(name: str, default: str | None = None) -> str:
         value = os.environ.get(name, default)
         if value is None:
             raise FsyncError(f"{path} needs the environment variable {name}, which is not set")
         return value
+
+    # Jinja takes longer to load than most of what follows.
+    if not re.search(r"[{\n]", ENV_VAR.sub("", text)):
+        return ENV_VAR.sub(lambda found: env_var(found[2], found[4]), text)
+    from jinja2 import StrictUndefined, TemplateError
+    from jinja2.sandbox import SandboxedEnvironment
 
     environment = SandboxedEnvironment(undefined=StrictUndefined)
     environment.filters.update(as_bool=str, as_number=str, as_native=str, as_text=str)

@@ -14,6 +14,7 @@ from sync.errors import FsyncError, did_you_mean
 from sync.instants import now, parse_instant
 from sync.project import Target, open_project, read_target
 from sync.registry.durations import parse_duration
+from sync.registry.manifest import ManifestFile
 from sync.registry.registry import FeatureService, Registry, load_registry
 from sync.registry.views import FeatureView
 
@@ -79,7 +80,8 @@ class FeatureStore:
 
     @cached_property
     def registry(self) -> Registry:
-        return load_registry(self.project.directory, self.project.target_path)
+        manifest = ManifestFile(self.project.target_path / "manifest.json")
+        return load_registry(self.project.directory, manifest)
 
     @cached_property
     def server(self) -> "RedisServer":

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from sync.registry.macros import MacroCompiler
-from sync.registry.manifest import read_manifest_tree
+from sync.registry.manifest import ManifestFile
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -24,7 +24,7 @@ def compile_project(scratch: Path) -> tuple[MacroCompiler, dict[str, str]]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DBT_")}
     dbt = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--quiet", "compile"]
     subprocess.run(dbt, cwd=project, env=kept, check=True)
-    manifest = read_manifest_tree(project / "target" / "manifest.json")
+    manifest = ManifestFile(project / "target" / "manifest.json").tree
     for node in manifest["nodes"].values():
         node["relation_name"] = node["name"]
     models = {node["name"]: node["compiled_code"] for node in manifest["nodes"].values()}

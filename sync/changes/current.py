@@ -8,15 +8,15 @@ import re
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from sync.changes.digest import fingerprint
-from sync.changes.state import FILE, State, ViewState, read_state, write_bytes, write_state
+from sync.changes.state import FILE, State, ViewState, read_state, write_state
 from sync.errors import FsyncError
+from sync.files import write_bytes
 from sync.project import Project, Target, read_vars
-from sync.registry.manifest import RELATIONS, read_manifest_tree
+from sync.registry.manifest import RELATIONS, ManifestFile
 
 # Of a node: what says when dbt did something, or what it made of the node then.
 MADE = frozenset(["build_path", "compiled", "compiled_code", "compiled_path", "created_at"])
@@ -32,17 +32,17 @@ class Kept(msgspec.Struct, frozen=True):
     error: str = ""
 
 
-def current_state(project: Project, target: Target) -> State:
+def current_state(project: Project, target: Target, manifest: ManifestFile | None = None) -> State:
     """Takes a second or several after a definition changed, and then is kept beside the manifest.
 
     Raises FsyncError where the project's SQL and YAML do not fit together.
     """
-    path = project.target_path / "manifest.json"
-    definitions = _definitions(read_manifest_tree(path), project, target)
+    manifest = manifest or ManifestFile(project.target_path / "manifest.json")
+    definitions = _definitions(manifest, project, target)
     kept_at = project.target_path / "fsync" / "current.json"
     kept = _kept(kept_at)
     if kept is None or kept.definitions != definitions:
-        kept = _made(definitions, path, project, target)
+        kept = _made(definitions, manifest, project, target)
         with suppress(FsyncError):
             write_bytes(kept_at, msgspec.json.encode(kept))
     if kept.state is None:
@@ -57,25 +57,26 @@ def _kept(path: Path) -> Kept | None:
         return None
 
 
-def _made(definitions: str, manifest: Path, project: Project, target: Target) -> Kept:
+def _made(definitions: str, manifest: ManifestFile, project: Project, target: Target) -> Kept:
     # The parser of SQL takes its time to import.
     from sync.changes.project_state import state_of
-    from sync.registry.compiled import read_project
+    from sync.registry.compiled import decode_project
 
     try:
-        return Kept(definitions, state_of(read_project(manifest, target), project, target))
+        return Kept(definitions, state_of(decode_project(manifest, target), project, target))
     except FsyncError as error:
         return Kept(definitions, None, str(error))
 
 
-def _definitions(manifest: Mapping[str, Any], project: Project, target: Target) -> str:
+def _definitions(manifest: ManifestFile, project: Project, target: Target) -> str:
     """Changes with whatever a state is made of."""
+    tree = manifest.tree
     nodes = [
         {key: value for key, value in node.items() if key not in MADE}
-        for node in manifest["nodes"].values()
+        for node in tree["nodes"].values()
         if node["resource_type"] in RELATIONS
     ]
-    others = [manifest["sources"], manifest["exposures"], manifest["macros"]]
+    others = [tree["sources"], tree["exposures"], tree["macros"]]
     content = msgspec.json.encode([nodes, others], order="deterministic").decode()
     packages = sorted({node["package_name"] for node in nodes})
     asked = {name: os.environ.get(name) for name in sorted({*ENV_VAR.findall(content.replace("\\", ""))})}

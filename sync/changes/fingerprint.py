@@ -16,7 +16,7 @@ from sync.changes.lineage import (
 from sync.project import Project, Target
 from sync.registry.compiled import CompiledNode, CompiledProject
 from sync.registry.macros import relation_name
-from sync.registry.manifest import Node, read_manifest_tree
+from sync.registry.manifest import Node
 from sync.registry.rendered import ModelRenderer
 from sync.registry.views import macro_sources
 
@@ -30,7 +30,7 @@ def project_fingerprints(
 
     From the SQL that fsync renders, not from what dbt compiled: a manifest of any time then says the same.
     """
-    tree = read_manifest_tree(compiled.path)
+    tree = compiled.file.tree
     renderer = ModelRenderer(tree, project, target)
     nodes = {**tree["sources"], **tree["nodes"]}
     relations = {name: _relation(node) for name, node in nodes.items()}

@@ -13,7 +13,7 @@ from sync.registry.views import FeatureView
 
 
 def state_of(compiled: CompiledProject, project: Project, target: Target) -> State:
-    registry = load_registry(project.directory, compiled.path.parent)
+    registry = load_registry(project.directory, compiled.file)
     found = project_fingerprints(compiled, project, target)
     views = {name: _view(view, found[view.model]) for name, view in registry.views.items()}
     models = {name: _model(node, found[name]) for name, node in compiled.models.items()}

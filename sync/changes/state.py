@@ -1,12 +1,12 @@
 """What a project's features are made of at one moment: enough to compare it with another."""
 
-import secrets
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from sync.errors import FsyncError
+from sync.files import write_bytes
 
 FILE = "fsync_state.json"
 
@@ -51,17 +51,6 @@ class State(msgspec.Struct, frozen=True):
 
 def write_state(state: State, path: Path) -> None:
     write_bytes(path, msgspec.json.format(msgspec.json.encode(state), indent=1) + b"\n")
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        written = path.with_name(f".{path.name}.{secrets.token_hex(4)}.new")
-        written.write_bytes(content)
-        written.replace(path)
-    except OSError as error:
-        raise FsyncError(f"cannot write {path}: {error.strerror}") from None
 
 
 def read_state(path: Path) -> State:

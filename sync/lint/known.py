@@ -6,7 +6,6 @@ import msgspec
 
 from sync.errors import FsyncError
 from sync.registry.compiled import CompiledProject
-from sync.registry.manifest import decode_manifest
 
 Kind = Literal["source", "seed", "model"]
 
@@ -53,7 +52,7 @@ def roots(compiled: CompiledProject, view: str) -> list[Root]:
 
     Raises FsyncError for what cannot be cut at an instant, or would write outside the scratch file.
     """
-    tables = decode_manifest(compiled.path, Tables)
+    tables = compiled.file.decode(Tables)
     everything = tables.nodes | tables.sources
     waiting, seen, found = [view], {view}, []
     while waiting:

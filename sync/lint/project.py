@@ -11,7 +11,7 @@ from sync.lint.finding import Report
 from sync.lint.model import Model
 from sync.project import Project
 from sync.registry.compiled import CompiledNode, CompiledProject
-from sync.registry.manifest import Node, decode_manifest
+from sync.registry.manifest import ManifestFile, Node
 from sync.registry.views import is_feature_view
 
 PART = re.compile(r'[`"]([^`"]+)[`"]|([^.`"]+)')
@@ -46,7 +46,7 @@ def lint_project(project: Project, compiled: CompiledProject, select: "tuple[str
 def project_models(project: Project, compiled: CompiledProject) -> dict[str, Model]:
     """By unique id, sources and seeds first, then each model after all that it reads."""
     nodes = compiled.models
-    unique = _unique_columns(compiled.path)
+    unique = _unique_columns(compiled.file)
     found: dict[str, Model] = {
         name: _base(node) for name, node in compiled.manifest.sources.items() if node.config.enabled
     }
@@ -145,10 +145,10 @@ def _packages_folder() -> Path:
     return Path(os.environ.get("DBT_PACKAGES_INSTALL_PATH") or "dbt_packages")
 
 
-def _unique_columns(path: Path) -> dict[str, list[frozenset[str]]]:
+def _unique_columns(file: ManifestFile) -> dict[str, list[frozenset[str]]]:
     """Per node, the sets of columns that a dbt test proves unique."""
     found: dict[str, list[frozenset[str]]] = {}
-    for test in decode_manifest(path, Tests).nodes.values():
+    for test in file.decode(Tests).nodes.values():
         if test.resource_type != "test" or test.attached_node is None or test.test_metadata is None:
             continue
         name, arguments = test.test_metadata.name, test.test_metadata.kwargs

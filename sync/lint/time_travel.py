@@ -14,7 +14,7 @@ from sync.lint.known import instant_sql, roots
 from sync.lint.rebuild import Plan
 from sync.project import Project, Target
 from sync.registry.compiled import CompiledProject
-from sync.registry.manifest import read_manifest
+from sync.registry.manifest import Manifest
 from sync.registry.references import parse_view
 from sync.registry.registry import Registry
 from sync.registry.views import FeatureView, feature_views
@@ -52,7 +52,7 @@ def time_travel(
             f"time travel builds in a scratch DuckDB file; target {target.name} is of type "
             f"{target.settings['type']}; give --target one of type duckdb"
         )
-    manifest = read_manifest(compiled.path)
+    manifest = compiled.file.decode(Manifest)
     registry = Registry(project.name, feature_views(manifest), {}, ())
     view = registry.view(parse_view(name))
     with TemporaryDirectory(prefix="fsync-time-travel-") as scratch:

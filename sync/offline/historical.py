@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,12 +10,13 @@ import msgspec
 import pyarrow
 
 from sync.errors import FsyncError, did_you_mean
-from sync.instants import now, to_text
+from sync.instants import to_text
 from sync.offline.parquet import check_output, write_parquet
 from sync.offline.spine import Spine, check_names, check_spine, file_names, find_column, open_spine
+from sync.offline.watch import Watch
 from sync.project import Project, Target
-from sync.registry.macros import MacroCompiler
-from sync.registry.manifest import read_manifest_tree
+from sync.registry.calls import MacroCalls
+from sync.registry.manifest import ManifestFile
 from sync.registry.references import FeatureReference, parse_feature
 from sync.registry.registry import Registry, check_feature
 from sync.registry.views import FeatureView
@@ -27,7 +27,7 @@ from sync.warehouse.warehouse import Warehouse
 if TYPE_CHECKING:
     from sync.changes.state import State
 
-NUMBER = "_fsync_row"
+NUMBER, SPINE = "_fsync_row", "_fsync_spine"
 
 
 class Options(NamedTuple):
@@ -56,18 +56,18 @@ class HistoricalFeatures:
         options: Options,
     ) -> None:
         self._project, self._target, self._options = project, target, options
-        self._manifest = read_manifest_tree(project.target_path / "manifest.json")
+        self._manifest = ManifestFile(project.target_path / "manifest.json")
         adapter = target.settings["type"]
-        written_for = self._manifest["metadata"].get("adapter_type")
+        written_for = self._manifest.tree["metadata"].get("adapter_type")
         if written_for != adapter:
             raise FsyncError(
                 f"the manifest in {project.target_path} is of a {written_for} target, but {target.name} is "
                 f"{adapter}; run `dbt parse --target {target.name}`"
             )
-        self._compiler = MacroCompiler(self._manifest, adapter)
+        self._macros = MacroCalls(self._manifest, adapter)
         self.service, self.references = _resolve(registry, features)
         self._views = {str(r.view): registry.view(r.view) for r in self.references}
-        self._spine = open_spine(entity_df, self._manifest)
+        self._spine = open_spine(entity_df, self._manifest.tree)
         # What the last computation found remarkable about the spine.
         self.warnings: list[str] = []
         with self._query():
@@ -78,7 +78,7 @@ class HistoricalFeatures:
         """The columns that the spine gains, and the feature each holds, pinned to its version."""
         columns: dict[str, str] = {}
         for name, view in self._views.items():
-            prefix = self._compiler.call("fsync", "_view_prefix", name)
+            prefix = self._macros.text("fsync", "_view_prefix", name)
             for reference in self.references:
                 if str(reference.view) == name:
                     column = (
@@ -122,15 +122,14 @@ class HistoricalFeatures:
 
     def _definition(self, view: FeatureView) -> str:
         """Covers the source of the view, of every model upstream and of the macros that these use."""
-        text = self._compiler.call("fsync", "_definition", self._manifest["nodes"][view.model])
-        return sha256(text.encode()).hexdigest()
+        return self._macros.digest("fsync", "_definition", self._manifest.tree["nodes"][view.model])
 
     def _state(self) -> "State | None":
         """None where the project's SQL and YAML do not fit together, as `fsync plan` says then."""
         from sync.changes.current import current_state
 
         try:
-            return current_state(self._project, self._target)
+            return current_state(self._project, self._target, self._manifest)
         except FsyncError:
             return None
 
@@ -177,7 +176,7 @@ class HistoricalFeatures:
             position = reader.schema.get_field_index(NUMBER)
             metadata = {b"fsync": msgspec.json.encode(self.metadata)}
             schema = reader.schema.remove(position).with_metadata(metadata)
-            watch = _Watch(self._options.timestamp)
+            watch = Watch(self._options.timestamp)
             yield schema, (watch.see(batch.drop_columns([NUMBER])) for batch in _read(reader))
             self.warnings = watch.warnings(self._options.as_known_at)
 
@@ -197,10 +196,11 @@ class HistoricalFeatures:
 
     def _compile(self, rows: str, timestamp: str) -> str:
         options = self._options
-        sql = self._compiler.call(
+        # Without the rows' own name in it, the text serves every spine.
+        sql = self._macros.text(
             "fsync",
             "point_in_time_join",
-            rows,
+            SPINE,
             [str(reference) for reference in self.references],
             timestamp=timestamp,
             as_known_at=not options.hindsight,
@@ -209,7 +209,9 @@ class HistoricalFeatures:
             ages=options.ages,
             defaults=options.defaults,
         )
-        return f"select * from (\n{sql}\n) as joined order by {NUMBER}"
+        return (
+            f"with {SPINE} as (select * from {rows})\nselect * from (\n{sql}\n) as joined order by {NUMBER}"
+        )
 
 
 def _read(reader: pyarrow.RecordBatchReader) -> Iterator[pyarrow.RecordBatch]:
@@ -265,34 +267,3 @@ def _resolve(
             raise FsyncError(f"{reference} is asked for twice")
         references.append(reference)
     return None, references
-
-
-class _Watch:
-    """Sees what deserves a word, as the rows go by."""
-
-    def __init__(self, timestamp: str) -> None:
-        self._timestamp = timestamp.lower()
-        self._without, self._latest = 0, 0
-
-    def see(self, batch: pyarrow.RecordBatch) -> pyarrow.RecordBatch:
-        import pyarrow.compute as compute
-
-        position = [name.lower() for name in batch.schema.names].index(self._timestamp)
-        column = batch.column(position)
-        self._without += column.null_count
-        # A comparison with a scalar would load pandas, where it is installed.
-        instants = column.cast(pyarrow.timestamp("us"), safe=False).cast(pyarrow.int64())
-        self._latest = max(self._latest, compute.max(instants).as_py() or 0)
-        return batch
-
-    def warnings(self, as_known_at: int | None) -> list[str]:
-        found = []
-        if self._without:
-            rows = "1 row" if self._without == 1 else f"{self._without:,} rows"
-            found.append(f"{rows} of the spine without a timestamp: no features there")
-        if as_known_at is None and self._latest > now():
-            found.append(
-                f"the spine reaches into the future ({to_text(self._latest)}): "
-                "what is known there may still change"
-            )
-        return found

@@ -1,7 +1,6 @@
 """Parquet files written as a stream, whole or not at all, and the same bytes for the same rows."""
 
 import os
-import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -26,7 +25,7 @@ def check_output(path: Path, force: bool) -> None:
 
 def write_parquet(path: Path, schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> int:
     """The number of rows. Nothing is at `path` before everything is written."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     rows = 0
     try:
         with (

@@ -14,7 +14,7 @@ import msgspec
 
 from sync.errors import FsyncError
 from sync.project import Project, Target
-from sync.registry.manifest import DependsOn, Macro, Metadata, Node, decode_manifest
+from sync.registry.manifest import DependsOn, Macro, ManifestFile, Metadata, Node
 
 # Without a warehouse to ask.
 OFFLINE = ["--no-introspect", "--no-populate-cache"]
@@ -49,7 +49,7 @@ class CompiledManifest(msgspec.Struct):
 class CompiledProject(NamedTuple):
     adapter: str
     manifest: CompiledManifest
-    path: Path
+    file: ManifestFile
 
     @property
     def models(self) -> dict[str, CompiledNode]:
@@ -98,13 +98,13 @@ def compile_project(project: Project, target: Target, profile: str | None = None
         raise FsyncError(
             "dbt compile failed: " + " ".join(line.strip() for line in words[-12:] if line.strip())
         )
-    return read_project(directory / "manifest.json", target)
+    return decode_project(ManifestFile(directory / "manifest.json"), target)
 
 
-def read_project(path: Path, target: Target) -> CompiledProject:
+def decode_project(file: ManifestFile, target: Target) -> CompiledProject:
     """Of a manifest that dbt wrote; only what its command compiled has `compiled_code`."""
-    manifest = decode_manifest(path, CompiledManifest)
-    return CompiledProject(manifest.metadata.adapter_type or target.settings["type"], manifest, path)
+    manifest = file.decode(CompiledManifest)
+    return CompiledProject(manifest.metadata.adapter_type or target.settings["type"], manifest, file)
 
 
 def _empty_warehouse(target: Target, directory: Path) -> Path:

@@ -1,5 +1,6 @@
 """`target/manifest.json`, of which only the fields below are decoded: lenient about what is dbt's."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -99,28 +100,30 @@ class Manifest(msgspec.Struct):
     macros: dict[str, Macro] = {}
 
 
-def read_manifest(path: Path) -> Manifest:
-    return decode_manifest(path, Manifest)
-
-
 _KINDS = ("nodes", "sources", "exposures", "macros")
 
 
-def read_manifest_tree(path: Path) -> dict[str, Any]:
-    """All of it as it stands, for macros, which look where they like; kinds that it leaves out are empty."""
-    return {kind: {} for kind in _KINDS} | decode_manifest(path, dict[str, Any])
+class ManifestFile:
+    """Read once, so that all that is decoded of it is of one run of dbt."""
 
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.content = path.read_bytes()
+        except FileNotFoundError:
+            raise FsyncError(f"no manifest at {path}; run `dbt build` (or `dbt parse`) first") from None
+        except OSError as error:
+            raise FsyncError(f"cannot read {path}: {error.strerror}") from None
 
-def decode_manifest(path: Path, form: type[T]) -> T:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise FsyncError(f"no manifest at {path}; run `dbt build` (or `dbt parse`) first") from None
-    except OSError as error:
-        raise FsyncError(f"cannot read {path}: {error.strerror}") from None
-    try:
-        return msgspec.json.decode(content, type=form)
-    except msgspec.DecodeError as error:
-        raise FsyncError(
-            f"{path} is not a manifest that fsync can read ({error}); run `dbt parse` again"
-        ) from None
+    def decode(self, form: type[T]) -> T:
+        try:
+            return msgspec.json.decode(self.content, type=form)
+        except msgspec.DecodeError as error:
+            raise FsyncError(
+                f"{self.path} is not a manifest that fsync can read ({error}); run `dbt parse` again"
+            ) from None
+
+    @cached_property
+    def tree(self) -> dict[str, Any]:
+        """All of it, for macros, which look where they like; kinds that it leaves out are empty."""
+        return {kind: {} for kind in _KINDS} | self.decode(dict[str, Any])

@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sync.errors import FsyncError, did_you_mean
-from sync.registry.manifest import Exposure, Manifest, read_manifest
+from sync.registry.manifest import Exposure, Manifest, ManifestFile
 from sync.registry.references import ViewReference, parse_feature, parse_view
 from sync.registry.staleness import stale_files
 from sync.registry.views import FeatureView, feature_views
@@ -58,14 +58,14 @@ class Registry(NamedTuple):
         return list(chosen.values())
 
 
-def load_registry(project_dir: Path, target_path: Path) -> Registry:
-    manifest = read_manifest(target_path / "manifest.json")
+def load_registry(project_dir: Path, file: ManifestFile) -> Registry:
+    manifest = file.decode(Manifest)
     views = feature_views(manifest)
     registry = Registry(
         project=manifest.metadata.project_name,
         views=views,
         services={},
-        stale=stale_files(manifest, views, project_dir, target_path / "manifest.json"),
+        stale=stale_files(manifest, views, project_dir, file.path),
     )
     return registry._replace(services=_services(manifest, registry))
 

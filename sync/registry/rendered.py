@@ -32,7 +32,7 @@ class Relation(str):
 
 
 class ModelRenderer:
-    """`manifest`: all of it, as `read_manifest_tree` has it."""
+    """`manifest`: all of it, the tree of a ManifestFile."""
 
     def __init__(self, manifest: Mapping[str, Any], project: Project, target: Target) -> None:
         self._manifest, self._adapter = manifest, str(target.settings["type"])

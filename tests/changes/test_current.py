@@ -19,7 +19,7 @@ def test_definitions_without_a_state_are_looked_at_once(
         with pytest.raises(FsyncError, match="player_activity@2: the YAML lists ghost"):
             current_state(store.project, store.target)
         # From here on it is told from what was kept.
-        monkeypatch.setattr("sync.registry.compiled.read_project", None)
+        monkeypatch.setattr("sync.registry.compiled.decode_project", None)
     kept = msgspec.json.decode((arcade.path / "target" / "fsync" / "current.json").read_bytes(), type=Kept)
     assert kept.state is None
     monkeypatch.undo()

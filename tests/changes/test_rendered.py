@@ -8,7 +8,6 @@ import pytest
 
 from sync.project import open_project, read_target
 from sync.registry.compiled import compile_project
-from sync.registry.manifest import read_manifest_tree
 from sync.registry.rendered import ModelRenderer
 
 FILES = {
@@ -85,7 +84,7 @@ def test_renders_what_dbt_compiles(shop: Path) -> None:
     project = open_project(shop)
     target = read_target(project)
     compiled = compile_project(project, target)
-    manifest = read_manifest_tree(compiled.path)
+    manifest = compiled.file.tree
     renderer = ModelRenderer(manifest, project, target)
     rendered = {node.name: renderer.sql(manifest["nodes"][name]) for name, node in compiled.models.items()}
     by_dbt = {node.name: node.compiled_code for node in compiled.models.values()}

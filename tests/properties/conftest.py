@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from sync.registry.macros import MacroCompiler
-from sync.registry.manifest import read_manifest_tree
+from sync.registry.manifest import ManifestFile
 from tests.properties import googlesql
 
 HERE = Path(__file__).parent
@@ -54,7 +54,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
         [sys.executable, "-c", COMPILE], cwd=directory, env=kept, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    macros = MacroCompiler(read_manifest_tree(directory / "duckdb" / "manifest.json"), "duckdb")
+    macros = MacroCompiler(ManifestFile(directory / "duckdb" / "manifest.json").tree, "duckdb")
     return Shapes(_compiled(directory / "duckdb"), _compiled(directory / "bigquery"), macros)
 
 

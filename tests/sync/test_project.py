@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,30 @@ def test_env_vars(arcade: Arcade, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "no DuckDB file at" in arcade.fails("online")
     monkeypatch.setenv("ARCADE_DUCKDB_PATH", str(moved))
     assert arcade.fsync("online", "--dry-run").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("written", "is_then"),
+    [
+        ("{{ env_var('PLACE') }}", "{% here"),
+        ('{{env_var( "PLACE" , "x" )}}/a', "{% here/a"),
+        ("a/{{ env_var('NOWHERE', '') }}{{ env_var('PLACE') }}", "a/{% here"),
+        ("{{ env_var('NOWHERE', 'there') | upper }}", "THERE"),
+        ("{{ env_var('PLACE') }}{{ 1 + 1 }}", "{% here2"),
+        ("{{ env_var('NOWHERE', 'it\\'s') }}\n", "it's"),
+        ("{% raw %}{{ env_var('PLACE') }}{% endraw %}", "{{ env_var('PLACE') }}"),
+        ("{# {{ env_var('PLACE') }} #}a", "a"),
+    ],
+)
+def test_env_vars_are_what_jinja_makes_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, is_then: str
+) -> None:
+    monkeypatch.setenv("PLACE", "{% here")
+    settings = {"type": "duckdb", "path": written}
+    profiles = {"shop": {"target": "dev", "outputs": {"dev": settings}}}
+    (tmp_path / "dbt_project.yml").write_text("{name: shop, profile: shop}")
+    (tmp_path / "profiles.yml").write_text(json.dumps(profiles))
+    assert read_target(open_project(tmp_path), tmp_path).settings["path"] == is_then
 
 
 @pytest.mark.parametrize(
