@@ -10,7 +10,6 @@ Feast reads Parquet, its own way; fsync the warehouse's table, throttled as it i
 import argparse
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from memory import peak
 
 ROOT = Path(__file__).resolve().parents[2]
 FEATURE_STORE = """
@@ -74,8 +75,8 @@ def ours(scratch: Path, port: int) -> float:
 
 def work(name: str, scratch: Path, port: int) -> None:
     seconds = feast(scratch, port) if name == "feast" else ours(scratch, port)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"seconds": seconds, "peak": peak}))
+    held = peak()
+    print(json.dumps({"seconds": seconds, "peak": held}))
 
 
 def prepare(scratch: Path, entities: int) -> None:

@@ -6,16 +6,19 @@
 
 Both get the spine as Parquet and return Arrow. Feast reads its features from Parquet, its own way; fsync from
 the warehouse's table. Feast joins in hindsight (it does not ask what was known when), fsync does both.
+They take turns; told are the medians of the rounds, and how many times as long Feast takes.
 """
 
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
+
+from memory import peak
 
 ROOT = Path(__file__).resolve().parents[2]
 FEATURES = [f"view_a:a{number}" for number in range(12)]
@@ -79,8 +82,8 @@ def ours(scratch: Path, hindsight: bool) -> tuple[int, float]:
 
 def work(name: str, scratch: Path) -> None:
     rows, seconds = feast(scratch) if name == "feast" else ours(scratch, name == "fsync, hindsight")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(json.dumps({"rows": rows, "seconds": seconds, "peak": peak}))
+    held = peak()
+    print(json.dumps({"rows": rows, "seconds": seconds, "peak": held}))
 
 
 def prepare(scratch: Path, skew: str, rows: int, spine: int, players: int) -> None:
@@ -97,8 +100,10 @@ def prepare(scratch: Path, skew: str, rows: int, spine: int, players: int) -> No
         for table in ("view_a", "spine"):
             connection.execute(f"copy {table} to '{scratch / table}.parquet' (format parquet)")
     compile_project(scratch)
-    # Definitions are fingerprinted once and kept, as Feast applies its own before the clock starts.
-    FeatureStore(scratch / "project").get_historical_features(scratch / "spine.parquet", FEATURES).to_arrow()
+    # Definitions are compiled once and kept, as Feast applies its own before the clock starts.
+    store = FeatureStore(scratch / "project")
+    for hindsight in (True, False):
+        store.get_historical_features(scratch / "spine.parquet", FEATURES, hindsight=hindsight).to_arrow()
 
 
 def main() -> None:
@@ -109,6 +114,7 @@ def main() -> None:
     parser.add_argument("--spine", type=int, default=1_000_000)
     parser.add_argument("--players", type=int, default=100_000)
     parser.add_argument("--skew", default="zipf")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--feast", type=Path, default=ROOT / "target" / "bench" / "feast" / "bin" / "python")
     parser.add_argument("--scratch", type=Path, default=ROOT / "target" / "bench")
     parser.add_argument("--worker", help=argparse.SUPPRESS)
@@ -121,19 +127,36 @@ def main() -> None:
         parser.error(f"no {options.feast}; make it as the first line above says, or name it with --feast")
     prepare(scratch, options.skew, options.rows, options.spine, options.players)
     print(f"{options.skew}: {options.rows:,} x {options.spine:,}")
-    print(f"{'':18}{'call, s':>9}{'process, s':>12}{'peak GB':>9}")
+    told: dict[str, list[tuple[float, float, float]]] = {
+        "feast": [],
+        "fsync, hindsight": [],
+        "fsync, as known": [],
+    }
+    for _ in range(options.rounds):
+        for name, rounds in told.items():
+            python = str(options.feast) if name == "feast" else sys.executable
+            rounds.append(
+                measured([python, __file__, "--worker", name, "--scratch", str(scratch)], options.spine)
+            )
+    feast_call, feast_process, _ = map(median, zip(*told["feast"], strict=True))
+    print(f"{'':18}{'call, s':>9}{'':8}{'process, s':>12}{'':8}{'peak GB':>9}")
+    for name, rounds in told.items():
+        call, process, peak = map(median, zip(*rounds, strict=True))
+        times = f"{feast_call / call:6.1f} x", f"{feast_process / process:6.1f} x"
+        print(f"{name:18}{call:9.2f}{times[0]}{process:12.2f}{times[1]}{peak:9.2f}", flush=True)
+
+
+def measured(command: list[str], rows: int) -> tuple[float, float, float]:
+    """Seconds of the call and of the whole process, and its peak memory in GB."""
     settings = os.environ | {"FEAST_USAGE": "False", "IS_TEST": "True"}
-    for name in ("feast", "fsync, hindsight", "fsync, as known"):
-        python = str(options.feast) if name == "feast" else sys.executable
-        start = time.perf_counter()
-        command = [python, __file__, "--worker", name, "--scratch", str(scratch)]
-        run = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
-        whole = time.perf_counter() - start
-        if run.returncode:
-            sys.exit(run.stderr)
-        found = json.loads(run.stdout.splitlines()[-1])
-        assert found["rows"] == options.spine, found
-        print(f"{name:18}{found['seconds']:9.2f}{whole:12.2f}{found['peak']:9.2f}", flush=True)
+    start = time.perf_counter()
+    run = subprocess.run(command, env=settings, capture_output=True, text=True, check=False)
+    whole = time.perf_counter() - start
+    if run.returncode:
+        sys.exit(run.stderr)
+    found = json.loads(run.stdout.splitlines()[-1])
+    assert found["rows"] == rows, found
+    return found["seconds"], whole, found["peak"]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ COLUMNS = {
 }
 MODEL = "select 1"
 SYNC = """
-import json, os, resource, sys, time
+import json, os, sys, time
+from memory import peak
 from sync import FeatureStore
 from sync.cli.online import NICE
 store = FeatureStore(sys.argv[1], redis_url=sys.argv[2])
@@ -43,8 +44,8 @@ if not options.get("max_speed"):
 start = time.perf_counter()
 (result,) = store.sync(**options)
 seconds = time.perf_counter() - start
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"call": seconds, "peak": peak, "written": result.written, "full": result.full}))
+held = peak() * 1e3
+print(json.dumps({"call": seconds, "peak": held, "written": result.written, "full": result.full}))
 """
 
 
@@ -103,6 +104,7 @@ def fsync(directory: Path, url: str, **options: Any) -> dict[str, Any]:
         check=True,
         capture_output=True,
         text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
     )
     return {**json.loads(done.stdout.splitlines()[-1]), "process": time.perf_counter() - start}
 

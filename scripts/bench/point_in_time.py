@@ -11,7 +11,6 @@ knows what was known when. DuckDB takes the memory it may have: `--memory 1GB` s
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 
 import duckdb
 from compiled import ROOT, compile_project
+from memory import peak
 
 SKEWS = {
     "flat": "cast(floor({u} * {players}) as bigint)",
@@ -118,9 +118,9 @@ def work(path: Path, memory: str | None) -> None:
         start = time.perf_counter()
         warehouse.execute(f"copy ({sql}) to '{output}' (format parquet)")
         seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+    held = peak()
     total = duckdb.sql(f"select count(*), sum(a0 + 3 * a11) from '{output}'").fetchall()[0]
-    print(json.dumps({"seconds": seconds, "peak": peak, "rows": total[0], "sum": total[1]}))
+    print(json.dumps({"seconds": seconds, "peak": held, "rows": total[0], "sum": total[1]}))
 
 
 def compare(scratch: Path, sql: dict[str, str], forms: list[str], runs: int) -> dict[str, dict[str, float]]:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow
-import pyarrow.parquet
 
 from sync.errors import FsyncError
 
@@ -25,13 +24,12 @@ def check_output(path: Path, force: bool) -> None:
 
 def write_parquet(path: Path, schema: pyarrow.Schema, batches: Iterable[pyarrow.RecordBatch]) -> int:
     """The number of rows. Nothing is at `path` before everything is written."""
+    from pyarrow.parquet import ParquetWriter  # Those who want no file need not wait for it.
+
     part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     rows = 0
     try:
-        with (
-            part.open("wb") as file,
-            pyarrow.parquet.ParquetWriter(file, schema, compression="zstd") as writer,
-        ):
+        with part.open("wb") as file, ParquetWriter(file, schema, compression="zstd") as writer:
             for group in _groups(schema, batches):
                 writer.write_table(group, row_group_size=ROWS_PER_GROUP)
                 rows += group.num_rows
