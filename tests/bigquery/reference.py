@@ -65,6 +65,9 @@ class Table:
         for row in self.content.table_data.row:
             yield tuple(map(_decode, row.cell))
 
+    def without_rows(self) -> Self:
+        return type(self)(self.columns, self.of({}, ()).content)
+
     def and_rows_of(self, other: "Table") -> "Table":
         content = service.TableContent()
         content.CopyFrom(self.content)

@@ -1,9 +1,11 @@
-"""`dbt build --target bigquery` of the whole project on GoogleSQL's own evaluator: DuckDB's rows."""
+"""`dbt build --target bigquery` of the whole project on GoogleSQL's own evaluator, twice: DuckDB's rows."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -27,30 +29,65 @@ MODELS = sorted(path.stem for path in (ROOT / "models").rglob("*.sql"))
 OWN_WORDS = {"feature_registry": {"definition_hash", "data_type"}, "player_profile_history": {"dbt_scd_id"}}
 
 
+WITHOUT_TESTS = ["--exclude-resource-type", "test", "unit_test"]
+# Between a late upload and its events, which are of the day before.
+KNOWN_UNTIL = "2026-05-30 22:00:00"
+# Their rows say when the project was built: DuckDB's are of two builds as well.
+HISTORY = ["player_profile_history", "player_profile"]
+
+
+def twice(project: Project, *options: str) -> str:
+    """Built of what was known at an instant, then of all; what the second build printed."""
+    known = ["--vars", f'{{known_until: "{KNOWN_UNTIL}"}}', "--exclude", "path:models/training"]
+    project.dbt("build", *options, *known, *WITHOUT_TESTS)
+    return project.dbt("build", *options)
+
+
 @pytest.fixture(scope="module")
-def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, str]]:
-    """The project as built, with all of dbt's own tests, and what dbt printed."""
+def bigquery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Warehouse, str]]:
+    """The project as built twice, the second time with all of dbt's own tests, and what dbt printed then."""
     project = Project(ROOT, tmp_path_factory.mktemp("googlesql"))
     warehouse = Warehouse()
     with serving(Surface(warehouse)) as endpoint:
         (project.folder / "profiles.yml").write_text(PROFILE.format(endpoint=endpoint))
-        yield warehouse, project.dbt("build", "--profiles-dir", str(project.folder))
+        yield warehouse, twice(project, "--profiles-dir", str(project.folder))
 
 
-def test_everything_is_built_and_tested(warehouse: tuple[Warehouse, str], built: tuple[Project, str]) -> None:
+@pytest.fixture(scope="module")
+def on_duckdb(built: tuple[Project, str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The DuckDB file that has the rows of each model."""
+    history = Project(ROOT, tmp_path_factory.mktemp("history"))
+    twice(history, "--select", "+player_profile", *WITHOUT_TESTS)
+    return dict.fromkeys(MODELS, built[0].warehouse) | dict.fromkeys(HISTORY, history.warehouse)
+
+
+def test_everything_is_built_and_tested(bigquery: tuple[Warehouse, str], built: tuple[Project, str]) -> None:
     def ended(printed: str) -> str:
         return printed[printed.rindex("Done.") :].strip()
 
-    assert "ERROR=0 SKIP=0" in ended(warehouse[1])
-    assert ended(warehouse[1]) == ended(built[1])
+    assert "ERROR=0 SKIP=0" in ended(bigquery[1])
+    assert ended(bigquery[1]) == ended(built[1])
 
 
-@pytest.mark.parametrize("model", [*MODELS, "player_profile_history"])
-def test_the_same_rows_as_the_duckdb_build(
-    model: str, warehouse: tuple[Warehouse, str], built: tuple[Project, str]
+def test_the_second_build_merged_late_events_too(
+    bigquery: tuple[Warehouse, str], built: tuple[Project, str]
 ) -> None:
-    found = warehouse[0].read(f"a-project.main.{model}")
+    merged = re.findall(
+        r"(\d+) (?:incremental model|snapshot)", bigquery[1].partition("Finished running ")[2]
+    )
+    assert bigquery[1].count("[MERGE (") == sum(map(int, merged)) > 0
     with duckdb.connect(str(built[0].warehouse), read_only=True) as connection:
+        known = f"timestamp '{KNOWN_UNTIL}'"
+        late = f"ingested_at > {known} and event_day < date_trunc('day', {known})"
+        assert connection.table("stg_events").filter(late).limit(1).fetchall()
+
+
+@pytest.mark.parametrize("model", sorted({*MODELS, *HISTORY}))
+def test_the_same_rows_as_on_duckdb(
+    model: str, bigquery: tuple[Warehouse, str], on_duckdb: dict[str, Path]
+) -> None:
+    found = bigquery[0].read(f"a-project.main.{model}")
+    with duckdb.connect(str(on_duckdb[model]), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         right = connection.table(model)
         assert list(found.columns) == right.columns

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import sqlglot
 from sqlglot.tokens import Token
 
+from tests.bigquery.merge import merge
 from tests.bigquery.reference import GoogleSQL, GoogleSQLError, Table, for_the_evaluator
 
 NAME = re.compile(r"`([\w-]+\.\w+\.\w+)`")
@@ -46,11 +47,17 @@ class Warehouse:
         words = [token.text.lower() for token in tokens[:5]]
         with self._engine() as engine:
             tables = self._named(sql, engine)
-            resolved = engine.analyze(sql, tables)
             if words[0] in ("select", "with", "("):
+                # Asked for no rows but for their types, as dbt does for a contract.
+                if sql.lower().endswith("limit 0"):
+                    tables = {name: table.without_rows() for name, table in tables.items()}
                 return Done("SELECT", engine.query(sql, tables))
+            resolved = engine.analyze(sql, tables)
             if words[:2] == ["alter", "table"] and words[3:5] == ["set", "options"]:
                 return Done("ALTER_TABLE")
+            if words[0] == "merge":
+                self._merge(sql, tables, engine)
+                return Done("MERGE")
             if words[0] != "create":
                 raise GoogleSQLError(f"not of this warehouse: {' '.join(words)}")
             if "schema" in words:
@@ -71,6 +78,17 @@ class Warehouse:
                 )
         self.tables[name] = rows
         return Done("CREATE_TABLE_AS_SELECT", rows, name)
+
+    def _merge(self, sql: str, tables: Mapping[str, Table], engine: GoogleSQL) -> None:
+        name = NAME.findall(sql)[0]
+        before = self.tables[name]
+        plan = merge(sql, list(before.columns))
+        kept, inserted = engine.query(plan.kept, tables), engine.query(plan.inserted, tables)
+        if len(kept) != len(before):
+            raise GoogleSQLError("UPDATE/MERGE must match at most one source row for each target row")
+        if not kept.columns == inserted.columns == before.columns:
+            raise GoogleSQLError(f"the merge into {name} changes types")
+        self.tables[name] = kept.and_rows_of(inserted)
 
     def read(self, name: str) -> Table:
         """The rows of a table or a view; KeyError when there is none."""
