@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from sync.offline.historical import HistoricalFeatures
     from sync.online.push import Pushed
     from sync.online.read import OnlineFeatures
+    from sync.online.run import SyncResult
     from sync.online.status import ViewStatus
-    from sync.online.synchronize import Progress, SyncResult
+    from sync.online.synchronize import Progress
     from sync.online.tokens import Token, TokenStore
     from sync.redis_server import RedisServer
     from sync.verify import Verification

@@ -19,7 +19,7 @@ from sync.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sync.online.synchronize import SyncResult
+    from sync.online.run import SyncResult
 
 NICE = 10
 

@@ -12,7 +12,8 @@ import typer
 from sync.cli.failures import fail, note
 from sync.cli.options import Log
 from sync.instants import now, to_text
-from sync.online.synchronize import Progress, SyncResult
+from sync.online.run import SyncResult
+from sync.online.synchronize import Progress
 
 LOG_SECONDS = 5.0
 

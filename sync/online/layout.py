@@ -106,13 +106,14 @@ def services_key(project: str) -> str:
 class Source(msgspec.Struct, frozen=True):
     """What the warehouse knew at a sync, from which the next one goes on.
 
-    `watermark`: the newest created timestamp, µs. `known`: how many rows were created up to it. `lineage`: of
-    the SQL of the view and all models above it.
+    `watermark`: the newest created timestamp, µs. `known`: how many rows were created up to it, `checksum`:
+    of their created timestamps. `lineage`: of the SQL of the view and all models above it.
     """
 
     watermark: int
     known: int
     lineage: str
+    checksum: int | None = None
 
 
 class ViewMeta(msgspec.Struct, frozen=True):

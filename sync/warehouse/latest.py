@@ -18,7 +18,7 @@ class Counts(NamedTuple):
     """Of a whole table; `incomplete` rows lack a join key or an event timestamp and are left out.
 
     `known` rows count at the instant asked for, of about so many `entities`; `created` ones were created by
-    then, the newest at `watermark` µs.
+    then, the newest at `watermark` µs; `checksum` is of their created timestamps.
     """
 
     rows: int
@@ -27,15 +27,18 @@ class Counts(NamedTuple):
     entities: int
     created: int
     watermark: int
+    checksum: int
 
 
 class Changes(NamedTuple):
     """Since a watermark. `behind`: rows created up to it; the others as in Counts, of rows created later."""
 
     behind: int
+    checksum_behind: int
     incomplete: int
     created: int
     watermark: int
+    checksum: int
 
 
 class Latest:
@@ -74,7 +77,8 @@ select
     {_count(self._known)},
     {self._about_entities()},
     {_count(self._created_by(self._as_of))},
-    {_newest_of(self._created_us, self._created_by(self._as_of))}
+    {_newest_of(self._created_us, self._created_by(self._as_of))},
+    {_checksum(self._created_us, self._created_by(self._as_of))}
 from {self._view.relation} as t"""
 
     def changed_rows(self, watermark: int, as_of: int) -> str:
@@ -104,10 +108,18 @@ qualify rank() over (partition by {keys} order by e desc, c desc) = 1"""
             f"select {columns} from {self._view.relation} as t where {condition}" for condition in later
         )
         return f"""
-select behind.n, new.*
-from (select count(*) as n from {self._view.relation} as t where {self._created_by(watermark)}) as behind
+select behind.n, behind.checksum, new.*
+from (
+    select count(*) as n, {_checksum(self._created_us, "true")} as checksum
+    from {self._view.relation} as t
+    where {self._created_by(watermark)}
+) as behind
 cross join (
-    select {_count("not complete")} as incomplete, {_count("known")} as known, {_newest_of("c", "known")} as c
+    select
+        {_count("not complete")} as incomplete,
+        {_count("known")} as known,
+        {_newest_of("c", "known")} as c,
+        {_checksum("c", "known")} as checksum
     from (
     {new}
     ) as later
@@ -221,6 +233,12 @@ def _count(condition: str) -> str:
 
 def _newest_of(micros: str, condition: str) -> str:
     return f"coalesce(max(case when {condition} then {micros} end), 0)"
+
+
+def _checksum(micros: str, condition: str) -> str:
+    """A sum that fits 64 bits for 2 billion rows: of remainders by the greatest prime below 2 to the 32nd."""
+    remainder = f"case when {condition} then mod({micros}, 4294967291) else 0 end"
+    return f"cast(coalesce(sum({remainder}), 0) as bigint)"
 
 
 def view_columns(view: FeatureView, warehouse: Warehouse) -> dict[str, str]:

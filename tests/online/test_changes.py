@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync.online.synchronize import SyncResult
+from sync.online.run import SyncResult
 from sync.store import SyncError
 from tests.conftest import Arcade
 
@@ -89,6 +89,17 @@ def test_rows_loaded_behind_the_watermark_are_not_missed(synced: Arcade) -> None
     result = sync(synced, "2024-03-04")
     assert result.full == "rows came in behind the watermark"
     assert sessions(synced)["a"] == 11
+    assert sync(synced, "2024-03-05").full is None
+
+
+def test_rows_replaced_behind_the_watermark_are_not_missed(synced: Arcade) -> None:
+    for created, entities in (("2024-03-01 12:00:00", 2), ("2024-03-01 12:00:00.000001", 2)):
+        synced.execute("delete from player_activity_v2 where player_id in ('a', 'c')")
+        load(synced, ("c", "2024-03-01 12:00:00", created, 11))
+        result = sync(synced, "2024-03-04")
+        assert result.full == "rows behind the watermark were replaced"
+        assert sessions(synced) == {"b": 2, "c": 11}
+        assert result.entities == entities
     assert sync(synced, "2024-03-05").full is None
 
 

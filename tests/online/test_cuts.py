@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from sync import FeatureStore, FsyncError
-from sync.online.synchronize import SyncResult
+from sync.online.run import SyncResult
 from tests.conftest import Arcade
 
 VIEW = "player_activity@2"

@@ -13,7 +13,8 @@ import pytest
 import redis
 
 from sync import FeatureStore, FsyncError
-from sync.online.synchronize import Progress, SyncResult
+from sync.online.run import SyncResult
+from sync.online.synchronize import Progress
 from tests.conftest import Arcade
 from tests.online.conftest import Start
 
@@ -21,7 +22,7 @@ VIEW = "player_activity@2"
 ROWS = "fsync:{arcade/player_activity@2}:rows"
 LOCK = "fsync:{arcade/player_activity@2}:lock"
 COUNT = 20_000
-KILLS = 40
+KILLS, RESTARTS = 40, 8
 # A process that has imported all and opened nothing, and a child of it for each run.
 FORKS = """
 import os, sys
@@ -110,7 +111,9 @@ def test_a_redis_that_is_killed_and_restarted_under_load(arcade: Arcade, start: 
     arcade.execute("delete from player_activity_v2")
     server = start("--appendonly", "yes", "--appendfsync", "always", "--save", "")
     store = FeatureStore(arcade.path, redis_url=server.url)
-    chance = random.Random(3)
+    seed = random.randrange(10**9)
+    print("seed", seed)
+    chance = random.Random(seed)
     breakers: list[threading.Thread] = []
 
     def restart() -> None:
@@ -124,7 +127,7 @@ def test_a_redis_that_is_killed_and_restarted_under_load(arcade: Arcade, start: 
             breakers[-1].start()
 
     progress = Progress(reading, lambda _rows: None)
-    for number in range(6):
+    for number in range(RESTARTS):
         generation(arcade, number)
         breakers.append(threading.Thread(target=restart))
         try:
