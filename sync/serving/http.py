@@ -160,13 +160,15 @@ class HttpProtocol(asyncio.Protocol):
         return True
 
     def _know(self, request: Request) -> None:
-        end = self._first.find(b"\r\n\r\n") + 4
+        head, end, body = self._first.partition(b"\r\n\r\n")
         # Otherwise it did not come whole, or not alone.
-        if len(self._first) == end + self._body_size and end <= LONGEST_KNOWN_HEAD and request.keep_alive:
+        if end and len(body) == self._body_size and len(head) <= LONGEST_KNOWN_HEAD and request.keep_alive:
             if len(self._heads) >= KNOWN_HEADS:
                 self._heads.clear()
-            head = _Head(request.method, request.path, request.authorization, self._body_size)
-            self._heads[self._first[:end]] = head
+            known = _Head(request.method, request.path, request.authorization, self._body_size)
+            self._heads[head + end] = known
+        # What follows in it is of another request.
+        self._first = b""
 
     def on_message_begin(self) -> None:
         self._request, self._heard = Request(), self._loop.time()
