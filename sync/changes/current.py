@@ -53,7 +53,7 @@ def current_state(project: Project, target: Target, manifest: ManifestFile | Non
 def _kept(path: Path) -> Kept | None:
     try:
         return msgspec.json.decode(path.read_bytes(), type=Kept)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):  # msgspec's own, or text that is not UTF-8.
         return None
 
 

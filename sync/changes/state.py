@@ -65,5 +65,5 @@ def read_state(path: Path) -> State:
         ) from None
     except OSError as error:
         raise FsyncError(f"cannot read the state {path}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:  # msgspec's own, or text that is not UTF-8.
         raise FsyncError(f"{path} is not a state that `fsync plan --save` wrote ({error})") from None

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from sync.registry.macros import MacroCompiler
 
 MOST = 256
+COMPILER = Path(__file__).with_name("macros.py")
 
 
 class Kept(msgspec.Struct):
-    """`made_with`: the manifest, to the byte, and this program; of any other nothing here holds."""
+    """`made_with`: the manifest and the compiler, to the byte; of any other nothing here holds."""
 
     made_with: str
     texts: dict[str, str] = {}
@@ -30,7 +31,7 @@ class MacroCalls:
     def __init__(self, manifest: ManifestFile, adapter: str) -> None:
         self._manifest, self._adapter = manifest, adapter
         self._path = manifest.path.with_name("fsync") / "macros.json"
-        self._kept = _read(self._path, sha256(version("fsync").encode() + manifest.content).hexdigest())
+        self._kept = _read(self._path, _made_with(manifest))
 
     @cached_property
     def _compiler(self) -> "MacroCompiler":
@@ -59,8 +60,13 @@ class MacroCalls:
         return texts[key]
 
 
+def _made_with(manifest: ManifestFile) -> str:
+    parts = [version("fsync").encode(), version("jinja2").encode(), COMPILER.read_bytes(), manifest.content]
+    return sha256(b"\x1f".join(parts)).hexdigest()
+
+
 def _read(path: Path, made_with: str) -> Kept:
-    with suppress(OSError, msgspec.DecodeError):
+    with suppress(OSError, ValueError):  # msgspec's own, or text that is not UTF-8.
         kept = msgspec.json.decode(path.read_bytes(), type=Kept)
         if kept.made_with == made_with:
             return kept

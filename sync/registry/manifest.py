@@ -118,7 +118,7 @@ class ManifestFile:
     def decode(self, form: type[T]) -> T:
         try:
             return msgspec.json.decode(self.content, type=form)
-        except msgspec.DecodeError as error:
+        except ValueError as error:  # msgspec's own, or text that is not UTF-8.
             raise FsyncError(
                 f"{self.path} is not a manifest that fsync can read ({error}); run `dbt parse` again"
             ) from None

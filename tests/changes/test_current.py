@@ -1,9 +1,12 @@
 """The state of the project is made once for each set of definitions, also where there is none."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from sync.changes.current import Kept, current_state
+from sync.changes.state import read_state
 from sync.errors import FsyncError
 from tests.conftest import Arcade
 
@@ -26,3 +29,10 @@ def test_definitions_without_a_state_are_looked_at_once(
     with arcade.node("player_activity.v2") as node:
         del node["columns"]["ghost"]
     assert current_state(store.project, store.target) == sound
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"project": "\xff"}'])
+def test_a_damaged_state_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "fsync_state.json").write_bytes(content)
+    with pytest.raises(FsyncError, match="is not a state that `fsync plan --save` wrote"):
+        read_state(tmp_path)

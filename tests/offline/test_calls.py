@@ -1,10 +1,13 @@
 """What macros came to is kept as long as the manifest is the same, and never longer."""
 
 import json
+import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+from sync.registry import calls as calls_module
 from sync.registry import macros
 from sync.registry.calls import MOST, MacroCalls
 from sync.registry.manifest import ManifestFile
@@ -34,8 +37,54 @@ def test_the_second_training_set_compiles_nothing(arcade: Arcade, monkeypatch: p
         assert training_set(arcade) == first
         with pytest.raises(TypeError):
             training_set(arcade, hindsight=True)
-    kept(arcade).write_text("{")
+
+
+@pytest.mark.parametrize("damaged", [b"{", b"[]", b'{"made_with": "\xff"}'])
+def test_damaged_files_only_cost_time(arcade: Arcade, damaged: bytes) -> None:
+    first = training_set(arcade)
+    for file in (kept(arcade), kept(arcade).with_name("current.json")):
+        whole = file.read_bytes()
+        file.write_bytes(damaged)
+        assert training_set(arcade) == first
+        assert file.read_bytes() == whole
+
+
+def test_a_folder_that_cannot_be_written_only_costs_time(arcade: Arcade) -> None:
+    first = training_set(arcade)
+    shutil.rmtree(kept(arcade).parent)
+    kept(arcade).parent.write_text("")
     assert training_set(arcade) == first
+
+
+@pytest.mark.parametrize("changed", ["fsync", "jinja2"])
+def test_nothing_is_kept_of_another_program(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    calls(arcade).text("fsync", "micros", "t")
+    monkeypatch.setattr("sync.registry.calls.version", lambda of: version(of) + "x" * (of == changed))
+    monkeypatch.setattr(macros, "MacroCompiler", None)
+    with pytest.raises(TypeError):
+        calls(arcade).text("fsync", "micros", "t")
+
+
+def test_nothing_is_kept_of_another_compiler(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    calls(arcade).text("fsync", "micros", "t")
+    edited = tmp_path / "macros.py"
+    edited.write_text(f"{calls_module.COMPILER.read_text()}\n# Edited.\n")
+    monkeypatch.setattr(calls_module, "COMPILER", edited)
+    monkeypatch.setattr(macros, "MacroCompiler", None)
+    with pytest.raises(TypeError):
+        calls(arcade).text("fsync", "micros", "t")
+
+
+def test_writers_at_once_leave_a_whole_file(arcade: Arcade) -> None:
+    one, other = calls(arcade), calls(arcade)
+    one.text("fsync", "_view_prefix", "a@1")
+    other.text("fsync", "_view_prefix", "b@1")
+    assert list(json.loads(kept(arcade).read_text())["texts"].values()) == ["b_v1"]
+    assert [file.name for file in kept(arcade).parent.glob("*macros*")] == ["macros.json"]
 
 
 def test_nothing_is_kept_of_another_manifest(arcade: Arcade) -> None:

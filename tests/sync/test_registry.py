@@ -182,9 +182,12 @@ def test_no_manifest(arcade: Arcade) -> None:
     assert "run `dbt build` (or `dbt parse`)" in arcade.fails("online")
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"metadata": {}, "nodes": []}'])
-def test_a_damaged_manifest(arcade: Arcade, content: str) -> None:
-    (arcade.path / "target" / "manifest.json").write_text(content)
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"{}", b'{"metadata": {}, "nodes": []}', b'{"metadata": {"project_name": "\xff"}}'],
+)
+def test_a_damaged_manifest(arcade: Arcade, content: bytes) -> None:
+    (arcade.path / "target" / "manifest.json").write_bytes(content)
     assert "is not a manifest that fsync can read" in arcade.fails("online")
 
 
