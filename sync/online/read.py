@@ -83,8 +83,9 @@ class OnlineReader:
         rows: list[dict[str, FeatureValue]] = [{} for _ in entities]
         for view, stored in zip(wanted, fetched, strict=True):
             served = bounds(view.meta, as_of)
+            names = [feature.name for feature in view.meta.features]
             for row, value in zip(rows, stored, strict=True):
-                row.update(_judge(view, value, served))
+                row.update(_judge(view, names, value, served))
         return OnlineFeatures(
             to_text(as_of), [OnlineRow(key, row) for key, row in zip(entities, rows, strict=True)]
         )
@@ -134,12 +135,12 @@ def read_meta(client: Any, project: str, reference: str, *, lenient: bool = Fals
         raise
 
 
-def _judge(view: Wanted, stored: bytes | None, served: Bounds) -> dict[str, FeatureValue]:
+def _judge(view: Wanted, names: list[str], stored: bytes | None, served: Bounds) -> dict[str, FeatureValue]:
+    """`names`: of all the view's features, in the order of the stored values."""
     status, event, values = judge(stored, served), None, {}
     if stored is not None and status != "NOT_FOUND":
         event = to_text(int(stored[layout.EVENT]))
     if stored is not None and status == "PRESENT":
-        names = [feature.name for feature in view.meta.features]
         values = dict(zip(names, msgspec.json.decode(stored[layout.BODY]), strict=True))
     answers = {}
     for label, feature in view.features:
