@@ -11,7 +11,8 @@ fsync:{<project>}:services                  hash: feature service -> JSON list o
 
 The braces put everything of a view into one slot of a Redis Cluster, so that a swap is one transaction.
 A view of n shards has the rows of shard i, from 1, under fsync:{<project>/<view>#i/n}:<fingerprint>:rows: the
-meta of the view, in one place, says which of them are read, so that a switch of all of them is one write.
+meta of the view, in one place, says which of them are read, so that a switch of definition is one write. Rows
+of the same definition are replaced shard after shard.
 """
 
 from collections.abc import Sequence
