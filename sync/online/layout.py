@@ -138,11 +138,12 @@ class ViewMeta(msgspec.Struct, frozen=True):
 
     def suits(self, view: FeatureView) -> bool:
         """Whether a row of it can stand among rows of the view as it is defined now."""
-        return (self.join_keys, _types(self.features)) == (view.join_keys, _types(view.features))
+        return (self.join_keys, _shape(self.features)) == (view.join_keys, _shape(view.features))
 
 
-def _types(features: Sequence[Feature]) -> dict[str, str]:
-    return {feature.name: feature.type for feature in features}
+def _shape(features: Sequence[Feature]) -> list[tuple[str, str]]:
+    """In their order, which is that of a row's values."""
+    return [(feature.name, feature.type) for feature in features]
 
 
 def meta_of(

@@ -109,6 +109,16 @@ def test_rows_pushed_under_other_features_go_with_them(empty: Arcade) -> None:
     assert not [key for key in empty.client.scan_iter() if b"pushed" in key or b"staging" in key]
 
 
+def test_rows_pushed_under_another_order_of_features_go_with_it(empty: Arcade) -> None:
+    load(empty, [row("a", 1, 1, 1)])
+    empty.store().push(VIEW, [row("new", 4, 4, 4)])
+    with empty.node("player_activity.v2") as node:
+        node["columns"] = dict(reversed(node["columns"].items()))
+    (result,) = empty.store().sync([VIEW], as_of=at(6))
+    assert (result.full, result.kept) == ("the view changed", 0)
+    assert empty.stored(VIEW) == {"a": {"sessions": 1, "play_minutes": 0.5}}
+
+
 def test_rows_pushed_under_other_sql_stay(empty: Arcade) -> None:
     load(empty, [row("a", 1, 1, 1)])
     empty.store().push(VIEW, [row("a", 5, 5, 5)])
