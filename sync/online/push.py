@@ -52,6 +52,9 @@ def push_rows(client: Any, engine: Engine, project: str, view: FeatureView, tabl
             for count, strings in frame.parts(ROWS_PER_STEP):
                 rows += count
                 written += _merge(client, shards[frame.shard], frame.shard, meta, count, strings)
+        # Later shards know no definition: what came after a switch stands where nobody reads.
+        if meta.shards > 1 and client.hget(shards[0].meta, "fingerprint") != meta.fingerprint.encode():
+            raise _changed(view.reference)
         if rows:
             client.eval(scripts.NEWEST, 1, shards[0].meta, renderer.max_event, renderer.max_created)
     return Pushed(rows, written)

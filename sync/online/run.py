@@ -65,7 +65,7 @@ class Run(NamedTuple):
                 staged = writer.stage(frames)
             if staged.added < staged.rows:
                 self._judge_ties()
-            carried = writer.carry(counts.watermark)
+            carried = writer.carry(counts.watermark, kin)
             rows = writer.staged()
             if rows < staged.added:
                 raise FsyncError(

@@ -68,22 +68,29 @@ if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 return #gone
 """
 
-# Pushed rows that the warehouse does not know go aside, before the rows aside take the place of all.
-# KEYS: rows, aside. ARGV: the warehouse's watermark (16 digits), field, field, …
+# Pushed rows that the warehouse does not know go where the new rows are: aside, before these take the place
+# of all, or in place. KEYS: rows, new rows, pushed of the new rows (once they are in place).
+# ARGV: the warehouse's watermark (16 digits), field, field, …
 CARRY = f"""
 local fields = {{}}
 for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
 local live, aside = redis.call('HMGET', KEYS[1], unpack(fields)), redis.call('HMGET', KEYS[2], unpack(fields))
-local rows = {{}}
+local rows, scores = {{}}, {{}}
 for i, field in ipairs(fields) do
     local row, other = live[i], aside[i]
-    if row and string.sub(row, {PREFIX // 2 + 1}, {PREFIX}) > ARGV[1]
-        and (not other or string.sub(row, 1, {PREFIX}) > string.sub(other, 1, {PREFIX})) then
-        rows[#rows + 1] = field
-        rows[#rows + 1] = row
+    local created = row and string.sub(row, {PREFIX // 2 + 1}, {PREFIX})
+    local mine, theirs = row and string.sub(row, 1, {PREFIX}), other and string.sub(other, 1, {PREFIX})
+    if row and created > ARGV[1] and (not other or mine >= theirs) then
+        scores[#scores + 1] = created
+        scores[#scores + 1] = field
+        if not other or mine > theirs then
+            rows[#rows + 1] = field
+            rows[#rows + 1] = row
+        end
     end
 end
 if #rows > 0 then redis.call('HSET', KEYS[2], unpack(rows)) end
+if KEYS[3] and #scores > 0 then redis.call('ZADD', KEYS[3], 'GT', unpack(scores)) end
 return #rows / 2
 """
 

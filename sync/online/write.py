@@ -98,21 +98,36 @@ class ViewWriter:
                         pipe.send(packed("EXPIRE", key, str(ASIDE_SECONDS)), lambda _answer: None)
         return Staged(sent, added)
 
-    def carry(self, watermark: int) -> int:
+    def carry(self, watermark: int, former: ViewMeta | None) -> int:
         """Put aside what was pushed and the warehouse does not know; how many entities of it."""
         carried = 0
-        for keys in self._shards if self._pushed else ():
-            for fields in _members(self._client, keys.pushed):
-                carried += self._client.eval(
-                    scripts.CARRY, 2, keys.rows, keys.aside(self._token), f"{watermark:016}", *fields
-                )
+        for old, keys in zip(self._former(former), self._shards, strict=False):
+            carried += self._carry(watermark, old, keys.aside(self._token))
         return carried
+
+    def _carry(self, watermark: int, old: ViewKeys, *new: str) -> int:
+        return sum(
+            self._client.eval(scripts.CARRY, 1 + len(new), old.rows, *new, f"{watermark:016}", *fields)
+            for fields in _members(self._client, old.pushed)
+        )
+
+    def _former(self, former: ViewMeta | None) -> list[ViewKeys]:
+        """Shard by shard, where the rows stand that were pushed; of another number of shards the first."""
+        if not former or not self._pushed:
+            return []
+        if former.shards != len(self._shards):
+            return self._shards[:1]
+        return layout.shard_keys(self._project, former.reference, former.shards, former.fingerprint)
 
     def swap(self, meta: ViewMeta, former: ViewMeta | None) -> None:
         """Readers see the former rows until now, and from now on the rows aside, with their meta."""
         self._lock.settle()
         for shard in range(len(self._shards) - 1, -1, -1):
             self._swap_shard(self._shards[shard], meta if shard == 0 else None)
+        # Those pushed to the former shards until the meta changed; a push looks at the meta again after it.
+        for replaced, own in zip(self._former(former)[1:], self._shards[1:], strict=False):
+            if replaced != own and meta.source:
+                self._carry(meta.source.watermark, replaced, own.rows, own.pushed)
         if former and (former.shards, former.fingerprint) != (meta.shards, meta.fingerprint):
             old = layout.shard_keys(self._project, meta.reference, former.shards, former.fingerprint)
             for keys in old[1:]:

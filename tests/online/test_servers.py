@@ -2,6 +2,7 @@
 
 import subprocess
 import time
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import redis
 
 from sync import FeatureStore, FsyncError
 from sync.online import layout
+from sync.online.write import ViewWriter
 from tests.conftest import Arcade
 from tests.online.conftest import Server, Start, free_port
 
@@ -105,6 +107,47 @@ def test_another_number_of_shards_leaves_nothing_behind(arcade: Arcade) -> None:
         meta = layout.unpack_meta(arcade.client.hgetall("fsync:{arcade/player_day}:meta"))
         expected = layout.shard_keys("arcade", "player_day", shards, meta.fingerprint)
         assert keys == {one.rows for one in expected} | {expected[0].meta}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_is_pushed_to_any_shard_stays_through_a_redefinition(
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch, late: bool
+) -> None:
+    in_shards(arcade, 4, "player_activity.v2")
+    arcade.store().sync([VIEW], as_of=AS_OF)
+    stream = arcade.store()
+    assert stream.registry, "as it was"
+    former = layout.unpack_meta(arcade.client.hgetall("fsync:{arcade/player_activity@2}:meta"))
+    with arcade.node("player_activity.v2") as node:
+        node["checksum"]["checksum"] = "another"
+    event = datetime(2024, 3, 8, 1)
+    times = {"event_timestamp": event, "created_timestamp": event}
+    rows = [{"player_id": f"q{i}", **times, "sessions": i, "play_minutes": 0.0} for i in range(40)]
+    carry = ViewWriter.carry
+
+    def pushed_around(writer: ViewWriter, watermark: int, former: layout.ViewMeta | None) -> int:
+        if not late:
+            stream.push(VIEW, rows)
+        carried = carry(writer, watermark, former)
+        if late:
+            stream.push(VIEW, [row for row in rows if layout.shard_of(row["player_id"], 4)])
+        return carried
+
+    monkeypatch.setattr(ViewWriter, "carry", pushed_around)
+    (result,) = arcade.store().sync([VIEW], as_of="2024-03-09")
+    assert result.full == "the view changed"
+    kept = [i for i in range(40) if not late or layout.shard_of(f"q{i}", 4)]
+    answer = arcade.store().get_online_features([f"q{i}" for i in kept], VIEW, timestamp="2024-03-09")
+    assert answer.to_dict()["player_activity@2:sessions"] == kept
+    meta = layout.unpack_meta(arcade.client.hgetall("fsync:{arcade/player_activity@2}:meta"))
+    expected = layout.shard_keys("arcade", VIEW, 4, meta.fingerprint)
+    assert sum(arcade.client.zcard(keys.pushed) for keys in expected) == len(kept)
+    with pytest.raises(FsyncError, match="defined otherwise"):
+        stream.push(VIEW, rows)
+    # As if the switch had come while it pushed.
+    monkeypatch.setattr("sync.online.push._defined", lambda *_: former)
+    with pytest.raises(FsyncError, match="defined otherwise"):
+        stream.push(VIEW, [row for row in rows if layout.shard_of(row["player_id"], 4)])
 
 
 @pytest.mark.parametrize("shards", [0, -1, "two", True, 5000])
