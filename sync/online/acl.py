@@ -11,8 +11,8 @@ CONNECT = "+hello +auth +ping +select +client|setname +cluster|slots +cluster|sh
 READ = "+hget +hmget +hgetall +multi +exec +discard"
 WRITE = (
     f"{READ} +get +set +del +unlink +exists +expire +pexpire +persist +rename +watch +unwatch +hset +hdel "
-    "+hlen +hkeys +hscan +hrandfield +zadd +zcount +zscan +zremrangebyscore +eval +evalsha +script|load "
-    "+scan +memory|usage"
+    "+hlen +hkeys +hscan +hrandfield +zadd +zcount +zrangebyscore +zrem +zremrangebyscore +zscan "
+    "+eval +evalsha +script|load +scan +memory|usage"
 )
 
 

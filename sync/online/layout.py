@@ -5,6 +5,8 @@ fsync:{<project>/<view>@<version>}:rows     hash: entity key -> event µs, creat
 fsync:{<project>/<view>@<version>}:meta     hash: what a reader must know of the view
 fsync:{<project>/<view>@<version>}:lock     string: who is syncing the view
 fsync:{<project>/<view>@<version>}:pushed   sorted set: entity key -> created µs, of rows that were pushed
+fsync:{<project>/<view>@<version>}:stray    sorted set: entity key -> event µs, of pushed rows that the
+                                            warehouse never got
 fsync:{<project>/<view>@<version>}:staging  string: the token of the rows being written aside
 fsync:{<project>}:views                     hash: view -> the version of a bare name ("" = unversioned)
 fsync:{<project>}:services                  hash: feature service -> JSON list of references
@@ -51,6 +53,10 @@ class ViewKeys(NamedTuple):
     @property
     def pushed(self) -> str:
         return f"{self.stem}:pushed"
+
+    @property
+    def stray(self) -> str:
+        return f"{self.stem}:stray"
 
     @property
     def staging(self) -> str:
@@ -117,7 +123,17 @@ class Source(msgspec.Struct, frozen=True):
     checksum: int | None = None
 
 
+class Replaced(msgspec.Struct, frozen=True):
+    """A definition whose rows remain in its later shards. `kin`: what was pushed to them is to come over."""
+
+    shards: int
+    fingerprint: str
+    kin: bool
+
+
 class ViewMeta(msgspec.Struct, frozen=True):
+    """`replaced`: from a switch of definition until all that it leaves to do is done."""
+
     view: str
     version: str | None
     join_keys: tuple[JoinKey, ...]
@@ -131,14 +147,16 @@ class ViewMeta(msgspec.Struct, frozen=True):
     fingerprint: str
     shards: int = 1
     source: Source | None = None
+    replaced: Replaced | None = None
 
     @property
     def reference(self) -> str:
         return self.view if self.version is None else f"{self.view}@{self.version}"
 
     def suits(self, view: FeatureView) -> bool:
-        """Whether a row of it can stand among rows of the view as it is defined now."""
-        return (self.join_keys, _shape(self.features)) == (view.join_keys, _shape(view.features))
+        """Whether a row of it can stand among rows of the view as it is defined now, and where it stood."""
+        own = (self.shards, self.join_keys, _shape(self.features))
+        return own == (view.shards, view.join_keys, _shape(view.features))
 
 
 def _shape(features: Sequence[Feature]) -> list[tuple[str, str]]:
@@ -174,6 +192,7 @@ def meta_of(
 
 
 def pack_meta(meta: ViewMeta) -> dict[Any, Any]:
+    replaced = {} if meta.replaced is None else {"replaced": msgspec.json.encode(meta.replaced).decode()}
     return {
         "layout": LAYOUT,
         "view": meta.view,
@@ -189,6 +208,7 @@ def pack_meta(meta: ViewMeta) -> dict[Any, Any]:
         "fingerprint": meta.fingerprint,
         "shards": str(meta.shards),
         "source": msgspec.json.encode(meta.source).decode(),
+        **replaced,
     }
 
 
@@ -214,6 +234,7 @@ def unpack_meta(stored: dict[bytes, bytes]) -> ViewMeta:
             fingerprint=fields["fingerprint"],
             shards=int(fields.get("shards", "1")),
             source=msgspec.json.decode(fields.get("source", "null"), type=Source | None),
+            replaced=msgspec.json.decode(fields.get("replaced", "null"), type=Replaced | None),
         )
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         raise FsyncError(

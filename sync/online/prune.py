@@ -5,6 +5,7 @@ from typing import Any
 
 from sync.online import layout
 from sync.online.lock import new_owner, view_lock
+from sync.online.pushed import settle
 from sync.online.read import read_meta
 from sync.registry.views import FeatureView
 
@@ -29,7 +30,9 @@ def prune(client: Any, project: str, references: Iterable[str]) -> Iterator[str]
             latest = client.hget(layout.views_key(project), name)
             if latest is not None and latest.decode() == version:
                 client.hdel(layout.views_key(project), name)
+            if meta:
+                settle(client, project, meta)
             for shard in keys:
-                for key in (shard.meta, shard.rows, shard.pushed, shard.staging):
+                for key in (shard.meta, shard.rows, shard.pushed, shard.stray, shard.staging):
                     client.unlink(key)
         yield reference

@@ -80,7 +80,7 @@ class Run(NamedTuple):
                 source=Source(counts.watermark, counts.created, view.lineage, counts.checksum),
             )
             writer.swap(meta, self.live)
-        writer.forget_pushed(counts.watermark)
+        writer.pushed.forget(counts.watermark)
         return SyncResult(
             view.reference,
             rows=staged.rows,
@@ -114,13 +114,16 @@ class Run(NamedTuple):
                 served = warehouse.row(latest.entities())[0] if gone else 0
             self.started(view.reference, None, rows)
             merged = writer.merge(renderer.kept())
-        removed = writer.expire(fields, self.as_of - (view.ttl or 0))
+        removed = 0
+        if view.ttl is not None:
+            served_from = self.as_of - view.ttl
+            removed = writer.expire(fields, served_from) + writer.pushed.expire(served_from)
         watermark = max(source.watermark, changes.watermark)
         entities = writer.rows()
         # In a table of one row an entity, a row that goes is one that was updated: it came again, changed.
         if gone and gone != merged.rows - merged.added:
             return "rows are gone from the warehouse"
-        if gone and not entities - writer.ahead(watermark) <= served <= entities:
+        if gone and not entities - writer.pushed.ahead(watermark) <= served <= entities:
             return "entities are gone from the warehouse"
         writer.save(
             self._meta(
@@ -135,7 +138,10 @@ class Run(NamedTuple):
                 ),
             )
         )
-        writer.forget_pushed(watermark)
+        if view.ttl is None:
+            writer.pushed.forget(watermark)
+        else:
+            writer.pushed.stray(watermark)
         return SyncResult(
             view.reference,
             rows=rows,

@@ -6,8 +6,9 @@ A batch stays far below the near 4,000 pairs at which Lua's `unpack` fails.
 from sync.online.layout import PREFIX
 
 # The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
-# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too. A sync that has
-# its lock no more writes nothing: it would bring back what its successor removed.
+# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too, and is kept in
+# mind until the warehouse sends as much. A sync that has its lock no more writes nothing: it would bring back
+# what its successor removed.
 # KEYS: rows, meta, pushed, staging, aside, lock.
 # ARGV: fingerprint (of pushed rows, on the first shard), owner of the lock ("": pushed rows), token of those
 # aside, field, row, …
@@ -18,7 +19,7 @@ end
 local pushed = ARGV[2] == ''
 if not pushed and redis.call('GET', KEYS[6]) ~= ARGV[2] then return redis.error_reply('LOST') end
 if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
-local sub, fields, best = string.sub, {{}}, {{}}
+local sub, fields, best, newer = string.sub, {{}}, {{}}, {{}}
 for i = 4, #ARGV, 2 do
     local field, row = ARGV[i], ARGV[i + 1]
     local other = best[field]
@@ -32,7 +33,7 @@ local function merge(key)
         if other ~= row then
             local mine, theirs = sub(row, 1, {PREFIX}), other and sub(other, 1, {PREFIX})
             if other and (theirs > mine or (theirs == mine and pushed)) then
-                kept = kept + 1
+                kept, newer[field] = kept + 1, true
             else
                 rows[count + 1], rows[count + 2] = field, row
                 count = count + 2
@@ -52,6 +53,10 @@ if pushed then
         scores[#scores + 1] = field
     end
     redis.call('ZADD', KEYS[3], 'GT', unpack(scores))
+elseif redis.call('EXISTS', KEYS[3]) == 1 then
+    local known = {{}}
+    for _, field in ipairs(fields) do if not newer[field] then known[#known + 1] = field end end
+    if #known > 0 then redis.call('ZREM', KEYS[3], unpack(known)) end
 end
 return done
 """
@@ -66,6 +71,37 @@ for i, field in ipairs(fields) do
 end
 if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
 return #gone
+"""
+
+# Pushed rows that the warehouse did not send, though it knows what was created later, are kept in mind by
+# their events. How many were looked at, 500 at most. KEYS: rows, pushed, stray. ARGV: the watermark
+STRAY = f"""
+local fields = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', ARGV[1], 'LIMIT', 0, 500)
+if #fields == 0 then return 0 end
+local stored, scores = redis.call('HMGET', KEYS[1], unpack(fields)), {{}}
+for i, field in ipairs(fields) do
+    if stored[i] then
+        scores[#scores + 1] = string.sub(stored[i], 1, {PREFIX // 2})
+        scores[#scores + 1] = field
+    end
+end
+if #scores > 0 then redis.call('ZADD', KEYS[3], unpack(scores)) end
+redis.call('ZREM', KEYS[2], unpack(fields))
+return #fields
+"""
+
+# Strays whose ttl has ended: how many were looked at, 500 at most, and how many are gone; the others were
+# replaced by newer rows. KEYS: rows, stray. ARGV: the first event time (16 digits) that is served
+EXPIRE_STRAYS = f"""
+local fields = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', '(' .. ARGV[1], 'LIMIT', 0, 500)
+if #fields == 0 then return {{0, 0}} end
+local stored, gone = redis.call('HMGET', KEYS[1], unpack(fields)), {{}}
+for i, field in ipairs(fields) do
+    if stored[i] and string.sub(stored[i], 1, {PREFIX // 2}) < ARGV[1] then gone[#gone + 1] = field end
+end
+if #gone > 0 then redis.call('HDEL', KEYS[1], unpack(gone)) end
+redis.call('ZREM', KEYS[2], unpack(fields))
+return {{#fields, #gone}}
 """
 
 # Pushed rows that the warehouse does not know go where the new rows are: aside, before these take the place

@@ -12,6 +12,7 @@ from sync.online.connect import RedisUnavailable, redis_failures
 from sync.online.layout import ViewMeta
 from sync.online.lock import ViewLock, view_lock
 from sync.online.pipe import THROTTLED, Speed
+from sync.online.pushed import settle
 from sync.online.read import read_meta
 from sync.online.render import Renderer
 from sync.online.run import Run, SyncResult, emptiness
@@ -100,6 +101,8 @@ class Sync(NamedTuple):
     def _locked(self, view: FeatureView, lock: ViewLock, engine: Engine) -> SyncResult:
         options = self.options
         live = read_meta(self.client, self.project.name, view.reference, lenient=options.full_refresh)
+        if live:
+            settle(self.client, self.project.name, live)
         as_of = now() if options.as_of is None else options.as_of
         if live and live.rows and not options.full_refresh and as_of < live.as_of:
             if options.as_of is not None:

@@ -6,20 +6,21 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 
 import redis
+from msgspec import structs
 
 from sync.errors import FsyncError
 from sync.online import layout, scripts
 from sync.online.connect import node_of
-from sync.online.layout import ViewKeys, ViewMeta
+from sync.online.layout import Replaced, ViewKeys, ViewMeta
 from sync.online.lock import ViewLock
 from sync.online.pipe import Pipe, Speed, packed
+from sync.online.pushed import FIELDS_PER_COMMAND, PushedRows, settle
 from sync.online.render import Frames
 from sync.registry.registry import FeatureService
 from sync.registry.views import FeatureView
 
 # A killed run's rows vanish by themselves; every frame of rows renews this.
 ASIDE_SECONDS = 600
-FIELDS_PER_COMMAND = 500
 
 
 class Staged(NamedTuple):
@@ -54,8 +55,9 @@ class ViewWriter:
         self._client, self._project, self._view, self._lock = client, project, view, lock
         self._speed, self._on_rows = speed, on_rows or (lambda _rows: None)
         self._shards = layout.shard_keys(project, view.reference, view.shards, view.fingerprint)
+        self.pushed = PushedRows(client, self._shards)
         self._token = uuid4().hex
-        self._pushed = False
+        self._keeps_pushed = False
 
     def rows(self) -> int:
         return sum(self._client.hlen(keys.rows) for keys in self._shards)
@@ -66,7 +68,7 @@ class ViewWriter:
 
         `pushed`: rows pushed so far and meanwhile stay; else they are of another definition and go with it.
         """
-        self._pushed = pushed
+        self._keeps_pushed = pushed
         for keys in self._shards if pushed else ():
             self._client.set(keys.staging, self._token, ex=ASIDE_SECONDS)
         try:
@@ -98,41 +100,22 @@ class ViewWriter:
                         pipe.send(packed("EXPIRE", key, str(ASIDE_SECONDS)), lambda _answer: None)
         return Staged(sent, added)
 
-    def carry(self, watermark: int, former: ViewMeta | None) -> int:
+    def carry(self, watermark: int, kin: ViewMeta | None) -> int:
         """Put aside what was pushed and the warehouse does not know; how many entities of it."""
-        carried = 0
-        for old, keys in zip(self._former(former), self._shards, strict=False):
-            carried += self._carry(watermark, old, keys.aside(self._token))
-        return carried
-
-    def _carry(self, watermark: int, old: ViewKeys, *new: str) -> int:
-        return sum(
-            self._client.eval(scripts.CARRY, 1 + len(new), old.rows, *new, f"{watermark:016}", *fields)
-            for fields in _members(self._client, old.pushed)
-        )
-
-    def _former(self, former: ViewMeta | None) -> list[ViewKeys]:
-        """Shard by shard, where the rows stand that were pushed; of another number of shards the first."""
-        if not former or not self._pushed:
-            return []
-        if former.shards != len(self._shards):
-            return self._shards[:1]
-        return layout.shard_keys(self._project, former.reference, former.shards, former.fingerprint)
+        if not kin:
+            return 0
+        former = layout.shard_keys(self._project, kin.reference, kin.shards, kin.fingerprint)
+        return self.pushed.carry(watermark, former, [(keys.aside(self._token),) for keys in self._shards])
 
     def swap(self, meta: ViewMeta, former: ViewMeta | None) -> None:
         """Readers see the former rows until now, and from now on the rows aside, with their meta."""
         self._lock.settle()
+        if former and (former.shards, former.fingerprint) != (meta.shards, meta.fingerprint):
+            replaced = Replaced(former.shards, former.fingerprint, kin=self._keeps_pushed)
+            meta = structs.replace(meta, replaced=replaced if former.shards > 1 else None)
         for shard in range(len(self._shards) - 1, -1, -1):
             self._swap_shard(self._shards[shard], meta if shard == 0 else None)
-        # Those pushed to the former shards until the meta changed; a push looks at the meta again after it.
-        for replaced, own in zip(self._former(former)[1:], self._shards[1:], strict=False):
-            if replaced != own and meta.source:
-                self._carry(meta.source.watermark, replaced, own.rows, own.pushed)
-        if former and (former.shards, former.fingerprint) != (meta.shards, meta.fingerprint):
-            old = layout.shard_keys(self._project, meta.reference, former.shards, former.fingerprint)
-            for keys in old[1:]:
-                self._client.unlink(keys.rows)
-                self._client.unlink(keys.pushed)
+        settle(self._client, self._project, meta)
 
     def _swap_shard(self, keys: ViewKeys, meta: ViewMeta | None) -> None:
         aside, retired = keys.aside(self._token), keys.retired(self._token)
@@ -148,7 +131,8 @@ class ViewWriter:
                 transaction.delete(keys.meta)
                 transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
             transaction.delete(keys.staging)
-            if not self._pushed:
+            transaction.delete(keys.stray)
+            if not self._keeps_pushed:
                 transaction.delete(keys.pushed)
             transaction.unlink(retired)
 
@@ -205,14 +189,6 @@ class ViewWriter:
             transaction.multi()
             transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
 
-    def ahead(self, watermark: int) -> int:
-        """Entities that were pushed with what the warehouse does not know."""
-        return sum(self._client.zcount(keys.pushed, f"({watermark}", "+inf") for keys in self._shards)
-
-    def forget_pushed(self, watermark: int) -> None:
-        for keys in self._shards:
-            self._client.zremrangebyscore(keys.pushed, "-inf", watermark)
-
     def _lost(self) -> FsyncError:
         return FsyncError(
             f"{self._view.reference}: another sync took over while this one stalled; it goes on alone"
@@ -261,15 +237,3 @@ def write_latest(client: Any, project: str, view: FeatureView) -> None:
     """A bare name means the latest version from when that is there."""
     if view.latest:
         client.hset(layout.views_key(project), view.name, view.version or "")
-
-
-def _members(client: Any, key: str) -> Iterator[list[bytes]]:
-    members = (member for member, _ in client.zscan_iter(key, count=FIELDS_PER_COMMAND))
-    batch: list[bytes] = []
-    for member in members:
-        batch.append(member)
-        if len(batch) == FIELDS_PER_COMMAND:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

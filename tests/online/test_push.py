@@ -16,6 +16,7 @@ from tests.conftest import Arcade
 VIEW = "player_activity@2"
 ROWS = "fsync:{arcade/player_activity@2}:rows"
 PUSHED = "fsync:{arcade/player_activity@2}:pushed"
+STRAY = "fsync:{arcade/player_activity@2}:stray"
 START = datetime(2024, 3, 1)
 
 
@@ -127,6 +128,43 @@ def test_rows_pushed_under_other_sql_stay(empty: Arcade) -> None:
     (result,) = empty.store().sync([VIEW], as_of=at(6))
     assert (result.full, result.kept) == ("the view changed", 1)
     assert stored(empty) == {"a": 5}
+
+
+def test_a_row_that_the_warehouse_never_gets_expires(empty: Arcade) -> None:
+    """The ttl is 30 days, 720 hours."""
+    sync = empty.store().sync
+    lost, late, moved = (row(name, 1, 1, 1) for name in ("lost", "late", "moved"))
+    empty.store().push(VIEW, [lost, late, moved])
+    load(empty, [late, row("other", 600, 600, 2)])
+    sync([VIEW], as_of=at(600))
+    assert empty.client.zrange(STRAY, 0, -1) == [b"lost", b"moved"]
+    assert empty.client.zcard(PUSHED) == 0
+    empty.store().push(VIEW, [row("moved", 700, 700, 3)])
+    (result,) = sync([VIEW], as_of=at(730))
+    assert (result.full, result.removed, stored(empty)) == (None, 2, {"other": 2, "moved": 3})
+    assert empty.client.zcard(STRAY) == 0
+    load(empty, [row("other", 1200, 1200, 4)])
+    sync([VIEW], as_of=at(1200))
+    assert (empty.client.zrange(STRAY, 0, -1), stored(empty)) == ([b"moved"], {"other": 4, "moved": 3})
+    (result,) = sync([VIEW], as_of=at(1430))
+    assert (result.full, result.removed, stored(empty)) == (None, 1, {"other": 4})
+
+
+def test_more_strays_than_one_step_takes(empty: Arcade) -> None:
+    empty.store().push(VIEW, [row(f"p{i}", 1, 1, i) for i in range(1203)])
+    load(empty, [row("other", 600, 600, 2)])
+    (result,) = empty.store().sync([VIEW], as_of=at(600))
+    assert (result.entities, empty.client.zcard(STRAY)) == (1204, 1203)
+    (result,) = empty.store().sync([VIEW], as_of=at(722))
+    assert (result.full, result.removed, result.entities) == (None, 1203, 1)
+
+
+def test_a_full_refresh_takes_strays_out(empty: Arcade) -> None:
+    empty.store().push(VIEW, [row("lost", 1, 1, 1)])
+    load(empty, [row("other", 2, 2, 2)])
+    empty.store().sync([VIEW], as_of=at(2))
+    empty.store().sync([VIEW], as_of=at(3), full_refresh=True)
+    assert (stored(empty), empty.client.exists(STRAY)) == ({"other": 2}, 0)
 
 
 def test_without_a_created_timestamp_it_was_created_now(empty: Arcade) -> None:

@@ -4,6 +4,7 @@ import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -109,9 +110,25 @@ def test_another_number_of_shards_leaves_nothing_behind(arcade: Arcade) -> None:
         assert keys == {one.rows for one in expected} | {expected[0].meta}
 
 
+def test_rows_pushed_under_another_number_of_shards_go_with_them(arcade: Arcade) -> None:
+    event = datetime(2024, 3, 8, 1)
+    times = {"event_timestamp": event, "created_timestamp": event}
+    rows = [{"player_id": f"q{i}", **times, "sessions": i, "play_minutes": 0.0} for i in range(40)]
+    for shards in (1, 4, 2):
+        in_shards(arcade, shards, "player_activity.v2")
+        (result,) = arcade.store().sync([VIEW], as_of=AS_OF)
+        assert (result.kept, result.entities) == (0, 2)
+        meta = layout.unpack_meta(arcade.client.hgetall("fsync:{arcade/player_activity@2}:meta"))
+        own = layout.shard_keys("arcade", VIEW, shards, meta.fingerprint)
+        found = {key.decode() for key in arcade.client.scan_iter() if b"player_activity@2" in key}
+        assert found <= {keys.rows for keys in own} | {own[0].meta}
+        assert arcade.store().push(VIEW, rows).written == 40
+
+
 @pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("killed", [False, True])
 def test_what_is_pushed_to_any_shard_stays_through_a_redefinition(
-    arcade: Arcade, monkeypatch: pytest.MonkeyPatch, late: bool
+    arcade: Arcade, monkeypatch: pytest.MonkeyPatch, late: bool, killed: bool
 ) -> None:
     in_shards(arcade, 4, "player_activity.v2")
     arcade.store().sync([VIEW], as_of=AS_OF)
@@ -134,14 +151,22 @@ def test_what_is_pushed_to_any_shard_stays_through_a_redefinition(
         return carried
 
     monkeypatch.setattr(ViewWriter, "carry", pushed_around)
+    if killed:
+        # Right after the switch.
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr("sync.online.write.settle", Mock(side_effect=KeyboardInterrupt))
+            arcade.store().sync([VIEW], as_of="2024-03-09")
     (result,) = arcade.store().sync([VIEW], as_of="2024-03-09")
-    assert result.full == "the view changed"
+    assert result.full == (None if killed else "the view changed")
     kept = [i for i in range(40) if not late or layout.shard_of(f"q{i}", 4)]
     answer = arcade.store().get_online_features([f"q{i}" for i in kept], VIEW, timestamp="2024-03-09")
     assert answer.to_dict()["player_activity@2:sessions"] == kept
     meta = layout.unpack_meta(arcade.client.hgetall("fsync:{arcade/player_activity@2}:meta"))
     expected = layout.shard_keys("arcade", VIEW, 4, meta.fingerprint)
     assert sum(arcade.client.zcard(keys.pushed) for keys in expected) == len(kept)
+    former_keys = layout.shard_keys("arcade", VIEW, 4, former.fingerprint)
+    assert not any(arcade.client.exists(keys.rows, keys.pushed) for keys in former_keys[1:])
+    assert meta.replaced is None
     with pytest.raises(FsyncError, match="defined otherwise"):
         stream.push(VIEW, rows)
     # As if the switch had come while it pushed.
