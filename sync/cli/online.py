@@ -62,13 +62,13 @@ def online(
     log_format: LogFormat = Log.text,
 ) -> None:
     """Put each feature view's newest rows into Redis."""
+    if not max_speed and hasattr(os, "nice"):
+        # Redis and its readers come first where they share this machine.
+        os.nice(NICE)
     store = open_store(project_dir, profiles_dir, profile, target, redis_url, maximum_bytes_billed)
 
     from sync.cli.progress import reporter
 
-    if not max_speed and hasattr(os, "nice"):
-        # Redis and its readers come first where they share this machine.
-        os.nice(NICE)
     results = []
     with reporter(log_format) as report:
         for result in store.sync_each(
