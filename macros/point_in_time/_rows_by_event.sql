@@ -47,12 +47,7 @@ qualify _then = max(_then) over (
 {#- A number of 128 bits that is greater for the newer row: by event and, of one event, the late row; it ends in the row id. -#}
 {% macro _rank(join, late=false) -%}
     {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
-    {{ return(fsync._first_rank(event) ~ (' + 9223372036854775808' if late else '') ~ ' + feature_rows.rowid') }}
-{%- endmacro %}
-
-{#- The least that a row of this event may have. -#}
-{% macro _first_rank(event) -%}
-    {{ return(event ~ '::hugeint * 18446744073709551616') }}
+    {{ return(event ~ '::hugeint * 18446744073709551616 + ' ~ ('9223372036854775808 + ' if late else '') ~ 'feature_rows.rowid') }}
 {%- endmacro %}
 
 {% macro _rows_in_order(join, at, then, row, known_until) -%}
@@ -96,47 +91,32 @@ from (
 qualify _number is not null
 {%- endmacro %}
 
-{#- The same, or the last late row if it is newer; none that is past its ttl. -#}
+{#- The same, or the last late row if it is newer. -#}
 {% macro _newest_known_rows(join) -%}
-    {%- set rank -%}
-    greatest(_row, {{ fsync._last('_late_row') }})
-    {%- endset -%}
 select
     _number,
-    {%- if join.age %}
     _at,
-    {%- endif %}
-    {% if join.view.ttl is not none -%}
-    case when _rank >= {{ fsync._first_rank('(_at - ' ~ join.view.ttl * 1000000 ~ ')') }} then (_rank & 9223372036854775807)::bigint end as _row
-    {%- else -%}
-    (_rank & 9223372036854775807)::bigint as _row
-    {%- endif %}
+    (greatest(_row, {{ fsync._last('_late_row') }}) & 9223372036854775807)::bigint as _row
 from (
     select
-        _number,
+        _key,
         _at,
-        {{ rank | indent(8) }} as _rank
-    from (
-        select
-            _key,
-            _at,
-            _then,
-            null as _row,
-            _row as _late_row,
-            null as _number
-        from {{ join.rows }}_late
-        union all
-        select
-            _key,
-            _at,
-            null,
-            _row,
-            null,
-            _number
-        from {{ join.rows }}_in_time
-    )
-    qualify _number is not null
+        _then,
+        null as _row,
+        _row as _late_row,
+        null as _number
+    from {{ join.rows }}_late
+    union all
+    select
+        _key,
+        _at,
+        null,
+        _row,
+        null,
+        _number
+    from {{ join.rows }}_in_time
 )
+qualify _number is not null
 {%- endmacro %}
 
 {% macro _last(column) -%}
@@ -147,21 +127,16 @@ last_value({{ column }} ignore nulls) over (
     )
 {%- endmacro %}
 
-{#- `found` holds no rows that are past their ttl where it was made of what was known. -#}
-{% macro _features(join, known, after) -%}
+{% macro _features(join, after) -%}
     {%- set event = fsync._event_micros(join.view, 'feature_rows.') -%}
-    {%- set served = 'found._row is not null' if known else fsync._within_ttl(join, event, 'found._at') -%}
+    {%- set within_ttl = fsync._within_ttl(join, event, 'found._at') -%}
 select
     found._number
     {%- for feature in join.features %},
-    {%- if known and feature.default == 'null' %}
-    feature_rows.{{ feature.column }} as {{ feature.alias }}
-    {%- else %}
-    case when {{ served }} then feature_rows.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
-    {%- endif %}
+    case when {{ within_ttl }} then feature_rows.{{ feature.column }} else {{ feature.default }} end as {{ feature.alias }}
     {%- endfor %}
     {%- if join.age %},
-    case when {{ served }} then (found._at - {{ event }}) / 1000000 end as {{ join.age }}
+    case when {{ within_ttl }} then (found._at - {{ event }}) / 1000000 end as {{ join.age }}
     {%- endif %}
 from {{ '(select * from ' ~ join.rows ~ '_found where exists (select 1 from ' ~ after ~ '))' if after else join.rows ~ '_found' }} as found
 left join {{ fsync._fetched_from(join) }} as feature_rows

@@ -95,7 +95,7 @@ with spine as materialized (
 
 {{ join.rows }}_features as (
 
-    {{ fsync._features(join, as_known_at and join.view.created, none if loop.last else plan[-1].rows ~ '_found') | indent(4) }}
+    {{ fsync._features(join, none if loop.last else plan[-1].rows ~ '_found') | indent(4) }}
 
 )
 {%- endfor %}
