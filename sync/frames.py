@@ -8,6 +8,8 @@ import pyarrow
 
 from sync.errors import FsyncError
 
+_UNKNOWN = re.compile("halffloat|decimal256")
+
 
 def as_table(given: Any, what: str) -> pyarrow.Table:
     """Of a pyarrow, pandas or polars table, or a list of mappings."""
@@ -29,4 +31,14 @@ def as_table(given: Any, what: str) -> pyarrow.Table:
         raise FsyncError(f"cannot read {what} as a table: {error}") from None
     # A pandas index without a name is no data.
     index = [name for name in table.column_names if re.fullmatch("__index_level_[0-9]+__", name)]
-    return (table.drop_columns(index) if index else table).replace_schema_metadata(None)
+    return _readable(table.drop_columns(index), what).replace_schema_metadata(None)
+
+
+def _readable(table: pyarrow.Table, what: str) -> pyarrow.Table:
+    """Without the types of Arrow that DuckDB does not know."""
+    for place, field in enumerate(table.schema):
+        if pyarrow.types.is_float16(field.type):
+            table = table.set_column(place, field.name, table.column(place).cast(pyarrow.float32()))
+        elif _UNKNOWN.search(str(field.type)):
+            raise FsyncError(f"cannot read {what} as a table: column {field.name} is {field.type}; cast it")
+    return table

@@ -10,6 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from sync import FsyncError
 from tests.conftest import Arcade
 
 AT = datetime(2024, 3, 8)
@@ -72,6 +73,15 @@ def test_frames_of_other_libraries(shared: Arcade, library: str) -> None:
     assert result.to_arrow()["sessions"].to_pylist() == SESSIONS
     back = result.to_pandas() if library == "pandas" else frames.DataFrame(result)
     assert list(back["sessions"]) == SESSIONS
+
+
+def test_types_of_arrow_that_duckdb_does_not_know(shared: Arcade) -> None:
+    half = pyarrow.array([0.5, 1.5, None, 2.5, 3.5], pyarrow.float16())
+    found = make(shared, spine_table().append_column("half", half), "player_activity:sessions")
+    assert [row["half"] for row in found] == half.to_pylist()
+    wide = pyarrow.array([[1]] * 5, pyarrow.list_(pyarrow.decimal256(50)))
+    with pytest.raises(FsyncError, match=r"column wide is list<item: decimal256\(50, 0\)>; cast it"):
+        make(shared, spine_table().append_column("wide", wide), "player_activity:sessions")
 
 
 @pytest.mark.parametrize(

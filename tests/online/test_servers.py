@@ -153,9 +153,10 @@ def test_what_is_pushed_to_any_shard_stays_through_a_redefinition(
     monkeypatch.setattr(ViewWriter, "carry", pushed_around)
     if killed:
         # Right after the switch.
-        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        with monkeypatch.context() as patch:
             patch.setattr("sync.online.write.settle", Mock(side_effect=KeyboardInterrupt))
-            arcade.store().sync([VIEW], as_of="2024-03-09")
+            with pytest.raises(KeyboardInterrupt):
+                arcade.store().sync([VIEW], as_of="2024-03-09")
     (result,) = arcade.store().sync([VIEW], as_of="2024-03-09")
     assert result.full == (None if killed else "the view changed")
     kept = [i for i in range(40) if not late or layout.shard_of(f"q{i}", 4)]
