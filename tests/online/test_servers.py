@@ -274,16 +274,19 @@ def test_tls_and_users_with_no_more_rights_than_they_need(
 
     writer = as_user("fsync_writer")
     assert {result.error for result in writer.sync(as_of=AS_OF)} == {None}
-    row = {"player_id": "z", "event_timestamp": None, "sessions": 1, "play_minutes": 1.0}
-    from datetime import datetime
-
-    assert writer.push(VIEW, [{**row, "event_timestamp": datetime(2024, 3, 8, 1)}]).written == 1
+    times = dict.fromkeys(["event_timestamp", "created_timestamp"], datetime(2024, 3, 8, 1))
+    row = {"player_id": "z", **times, "sessions": 1, "play_minutes": 1.0}
+    assert writer.push(VIEW, [row, {**row, "player_id": "known"}]).written == 2
     assert {result.error for result in writer.sync(as_of="2024-03-09", full_refresh=True)} == {None}
+    known = "('known', '2024-03-09 01:00:00', '2024-03-09 01:00:00', 1, 1.0)"
+    arcade.execute(f"insert into player_activity_v2 values {known}")
     assert {result.error for result in writer.sync(as_of="2024-03-10")} == {None}
+    (expired,) = writer.sync([VIEW], as_of="2024-04-08")
+    assert (expired.full, expired.removed) == (None, 3), "a stray among them"
     assert len(writer.status(online_only=True)) == 6
     reader = as_user("fsync_churn_model")
-    answer = reader.get_online_features([("p1", "casual")], "churn_model", timestamp=AS_OF)
-    assert answer.rows[0].features["player_activity:sessions"].value == 6
+    answer = reader.get_online_features([("known", "casual")], "churn_model", timestamp="2024-04-08")
+    assert answer.rows[0].features["player_activity:sessions"].value == 1
     with pytest.raises(FsyncError, match="does not permit this user"):
         reader.get_online_features(["p1"], "player_day", timestamp=AS_OF)
     with pytest.raises(FsyncError, match="does not permit this user"):
