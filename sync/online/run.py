@@ -61,7 +61,7 @@ class Run(NamedTuple):
             counts = Counts(*warehouse.row(self._latest(warehouse).counts()))
         self.started(view.reference, why, counts.entities)
         with Renderer(view, self.engine) as renderer, writer.aside(pushed=kin is not None):
-            with read_ahead(self._newest(renderer, counts.entities)) as frames:
+            with read_ahead(self._newest(renderer, counts)) as frames:
                 staged = writer.stage(frames)
             if staged.added < staged.rows:
                 self._judge_ties()
@@ -156,11 +156,11 @@ class Run(NamedTuple):
     def _latest(self, warehouse: Warehouse) -> Latest:
         return Latest(self.view, warehouse, self.as_of)
 
-    def _newest(self, renderer: Renderer, entities: int) -> Generator[Frames, None, None]:
+    def _newest(self, renderer: Renderer, counts: Counts) -> Generator[Frames, None, None]:
         with self.open_warehouse() as warehouse:
             latest = self._latest(warehouse)
-            for part in latest.parts(entities):
-                with warehouse.arrow(latest.rows(part)) as batches:
+            for sql in latest.queries(counts):
+                with warehouse.arrow(sql) as batches:
                     yield from renderer.stream(batches)
 
     def _judge_ties(self) -> None:

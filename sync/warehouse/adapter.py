@@ -95,6 +95,9 @@ class AdapterWarehouse:
     def order(self, event_us: str, created_us: str) -> str:
         return f"(cast({event_us} as decimal(38, 0)) * {END} + {created_us})"
 
+    def key_hash(self, _keys: Sequence[str]) -> None:
+        return None
+
     def parts(self, keys: Sequence[str], entities: int) -> list[str]:
         count = -(-max(entities, 1) // ENTITIES_PER_PART)
         text = " || ',' || ".join(f"cast({key} as varchar(1000))" for key in keys)

@@ -60,6 +60,9 @@ class BigQueryWarehouse:
     def order(self, event_us: str, created_us: str) -> str:
         return f"cast({event_us} as bignumeric) * {END} + {created_us}"
 
+    def key_hash(self, _keys: Sequence[str]) -> None:
+        return None
+
     def parts(self, keys: Sequence[str], entities: int) -> list[str]:
         del keys, entities
         return ["true"]

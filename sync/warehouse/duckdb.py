@@ -57,13 +57,13 @@ class DuckDBWarehouse:
     def order(self, event_us: str, created_us: str) -> str:
         return f"cast({event_us} as hugeint) * {END} + {created_us}"
 
+    def key_hash(self, keys: Sequence[str]) -> str:
+        return f"hash({', '.join(keys)})"
+
     def parts(self, keys: Sequence[str], entities: int) -> list[str]:
         count = -(-max(entities, 1) // ENTITIES_PER_PART)
-        return (
-            [f"hash({', '.join(keys)}) % {count} = {part}" for part in range(count)]
-            if count > 1
-            else ["true"]
-        )
+        parts = [f"{self.key_hash(keys)} % {count} = {part}" for part in range(count)]
+        return parts if count > 1 else ["true"]
 
     def row(self, sql: str) -> tuple[Any, ...]:
         with _failures():

@@ -13,6 +13,9 @@ from sync.registry.types import scalar_type
 from sync.registry.views import FeatureView
 from sync.warehouse.warehouse import Warehouse
 
+# Of so many rows an entity, by a count that may be wrong by a tenth, some are surely second ones.
+HISTORY = 1.5
+
 
 class Counts(NamedTuple):
     """Of a whole table; `incomplete` rows lack a join key or an event timestamp and are left out.
@@ -56,6 +59,7 @@ class Latest:
             self._created_kind = warehouse.time_kind(types[view.created_timestamp])
         self._complete = " and ".join(f"{column} is not null" for column in [*self._keys, self._event])
         self._known = f"({self._happened(as_of)} and {self._created_by(as_of)})"
+        self._served = f"{self._complete} and {self._known} and {self._alive()}"
         self._event_us = warehouse.micros(self._event, self._event_kind)
         self._created_us = self._event_us
         if view.created_timestamp:
@@ -64,10 +68,22 @@ class Latest:
 
     def rows(self, part: str = "true") -> str:
         """Of all entities, or of a part."""
-        return self._newest(f"{self._complete} and {self._known} and {self._alive()} and {part}")
+        return self._newest(f"{self._served} and {part}")
 
-    def parts(self, entities: int) -> list[str]:
-        return self._warehouse.parts(self._keys, entities)
+    def queries(self, counts: Counts) -> list[str]:
+        """That give the rows of all entities, each in bounded memory."""
+        if self._is_one_row_each(counts):
+            return [self._select(self._served)]
+        return [self.rows(part) for part in self._warehouse.parts(self._keys, counts.entities)]
+
+    def _is_one_row_each(self, counts: Counts) -> bool:
+        """Whether no entity has a second row, so that none need be compared; asked only if it may be so."""
+        key_hash = self._warehouse.key_hash(self._keys)
+        if key_hash is None or counts.known > HISTORY * counts.entities:
+            return False
+        repeated = f"select 1 from {self._view.relation} as t where {self._served} group by {key_hash}"
+        sql = f"select count(*) from ({repeated} having count(*) > 1) as repeated"
+        return bool(self._warehouse.row(sql)[0] == 0)
 
     def counts(self) -> str:
         return f"""
@@ -86,10 +102,9 @@ from {self._view.relation} as t"""
 
         They are few: a sort is cheaper here than the second scan of a join.
         """
-        served = f"{self._complete} and {self._known} and {self._alive()}"
         keys = ", ".join(f"k{i}" for i in range(len(self._keys)))
         changed = "\n    union all\n    ".join(
-            self._select(f"{served} and {condition}")
+            self._select(f"{self._served} and {condition}")
             for condition in self._each(self._changed(watermark, as_of))
         )
         return f"""
@@ -145,7 +160,7 @@ select count(*)
 from (
     select distinct {keys}
     from {self._view.relation} as t
-    where {self._complete} and {self._known} and {self._alive()}
+    where {self._served}
 ) as served"""
 
     def ties(self) -> str:

@@ -39,6 +39,9 @@ class Warehouse(Protocol):
     def order(self, event_us: str, created_us: str) -> str:
         """One number that sorts as (event, created) does."""
 
+    def key_hash(self, keys: Sequence[str]) -> str | None:
+        """A number, the same for the same keys; None where to group by it is no cheaper than by the keys."""
+
     def parts(self, keys: Sequence[str], entities: int) -> list[str]:
         """Conditions that divide the entities, each part small enough to be grouped in memory."""
 

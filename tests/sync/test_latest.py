@@ -15,7 +15,7 @@ from sync.instants import DAY, from_datetime
 from sync.online.render import Renderer
 from sync.registry.views import Feature, FeatureView, JoinKey
 from sync.warehouse.duckdb import DuckDBWarehouse
-from sync.warehouse.latest import Latest
+from sync.warehouse.latest import Counts, Latest
 
 VIEW = FeatureView(
     name="v",
@@ -42,14 +42,20 @@ AS_OF = START + timedelta(hours=72)
 
 def newest(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime) -> dict[str, Any]:
     warehouse = DuckDBWarehouse(connection)
-    latest = Latest(view, warehouse, from_datetime(as_of))
-    with warehouse.arrow(latest.rows()) as batches, Engine() as engine, Renderer(view, engine) as renderer:
+    (sql,) = queries(connection, view, as_of)
+    with warehouse.arrow(sql) as batches, Engine() as engine, Renderer(view, engine) as renderer:
         renderer.keep(batches)
         frames = b"".join(bytes(rows) for frame in renderer.kept() for _, rows in frame.parts(100))
     names = [feature.name for feature in view.features]
     return {
         key: dict(zip(names, msgspec.json.decode(value[32:]), strict=True)) for key, value in parse(frames)
     }
+
+
+def queries(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime) -> list[str]:
+    warehouse = DuckDBWarehouse(connection)
+    latest = Latest(view, warehouse, from_datetime(as_of))
+    return latest.queries(Counts(*warehouse.row(latest.counts())))
 
 
 def parse(frames: bytes) -> list[tuple[str, bytes]]:
@@ -106,6 +112,29 @@ def test_the_newest_known_row_within_the_ttl_wins(kind: str) -> None:
             assert newest(connection, VIEW, AS_OF) == {key: {"x": row[2]} for key, row in expected.items()}
 
     check()
+
+
+def test_rows_are_compared_only_where_an_entity_has_several() -> None:
+    rows = [("a", START, None, 1), ("b", START, None, 1), ("a", START + timedelta(hours=1), None, 2)]
+    with table(rows) as connection:
+        (sql,) = queries(connection, VIEW, START)
+        assert "group by" not in sql, "the second row of a is not known yet"
+        assert newest(connection, VIEW, START) == {"a": {"x": 1}, "b": {"x": 1}}
+        (sql,) = queries(connection, VIEW, AS_OF)
+        assert "group by" in sql
+
+
+@pytest.mark.parametrize("history", [1, 3])
+def test_many_entities_come_in_parts(monkeypatch: pytest.MonkeyPatch, history: int) -> None:
+    monkeypatch.setattr("sync.warehouse.duckdb.ENTITIES_PER_PART", 40)
+    rows = [
+        (f"p{i}", START + timedelta(hours=hour), None, hour) for i in range(200) for hour in range(history)
+    ]
+    with table(rows) as connection:
+        parts = queries(connection, VIEW, START + timedelta(hours=history))
+        assert (len(parts) == 1) == (history == 1)
+        found = [row for sql in parts for row in connection.execute(sql).fetchall()]
+    assert sorted((row[0], row[-1]) for row in found) == sorted((f"p{i}", history - 1) for i in range(200))
 
 
 def test_both_bounds_of_the_ttl_are_inclusive() -> None:
