@@ -1,5 +1,6 @@
 """Starts uvicorn, after it is clear that nobody reads who should not."""
 
+import signal
 import tempfile
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -34,6 +35,8 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
             f"{listen.host} is reached by others and {settings.project} has no token; create one with "
             "`fsync token create SERVICE`, or serve to everyone with --open"
         )
+    # As Ctrl-C: otherwise uvicorn ends the process by the signal, and the folder stays.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fsync-serve-") as folder:
         shared = folder if listen.workers > 1 else None
         msgspec.structs.replace(settings, closed=closed, workers_folder=shared).to_environment()
