@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from sync.online.connect import node_of
@@ -48,6 +48,12 @@ class Pipe:
             self._settle()
         self._waiting.append(then)
         self._connection.send_packed_command([command], check_health=False)
+
+    def send_together(self, commands: Sequence[bytes], then: Callable[[Any], None]) -> None:
+        """All of them or, if this process is killed meanwhile, none; `then` gets the first one's answer."""
+        for command in (packed("MULTI"), *commands):
+            self.send(command, lambda _queued: None)
+        self.send(packed("EXEC"), lambda answers: then(answers[0]))
 
     def drain(self) -> None:
         while self._waiting:

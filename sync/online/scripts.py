@@ -5,6 +5,9 @@ A batch stays far below the near 4,000 pairs at which Lua's `unpack` fails.
 
 from sync.online.layout import PREFIX
 
+# A killed run's rows vanish by themselves; every frame of rows renews this.
+ASIDE_SECONDS = 600
+
 # The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
 # At a tie the warehouse is right. What is pushed goes into the rows being written aside, too, and is kept in
 # mind until the warehouse sends as much. A sync that has its lock no more writes nothing: it would bring back
@@ -46,7 +49,10 @@ local function merge(key)
 end
 local done = merge(KEYS[1])
 if pushed then
-    if ARGV[3] ~= '' then merge(KEYS[5]) end
+    if ARGV[3] ~= '' then
+        merge(KEYS[5])
+        redis.call('EXPIRE', KEYS[5], {ASIDE_SECONDS})
+    end
     local scores = {{}}
     for _, field in ipairs(fields) do
         scores[#scores + 1] = string.sub(best[field], {PREFIX // 2 + 1}, {PREFIX})
@@ -125,7 +131,10 @@ for i, field in ipairs(fields) do
         end
     end
 end
-if #rows > 0 then redis.call('HSET', KEYS[2], unpack(rows)) end
+if #rows > 0 then
+    redis.call('HSET', KEYS[2], unpack(rows))
+    if not KEYS[3] then redis.call('EXPIRE', KEYS[2], {ASIDE_SECONDS}) end
+end
 if KEYS[3] and #scores > 0 then redis.call('ZADD', KEYS[3], 'GT', unpack(scores)) end
 return #rows / 2
 """

@@ -19,9 +19,6 @@ from sync.online.render import Frames
 from sync.registry.registry import FeatureService
 from sync.registry.views import FeatureView
 
-# A killed run's rows vanish by themselves; every frame of rows renews this.
-ASIDE_SECONDS = 600
-
 
 class Staged(NamedTuple):
     """`rows` that were sent, and `added`: the entities among them that were not there yet."""
@@ -70,7 +67,7 @@ class ViewWriter:
         """
         self._keeps_pushed = pushed
         for keys in self._shards if pushed else ():
-            self._client.set(keys.staging, self._token, ex=ASIDE_SECONDS)
+            self._client.set(keys.staging, self._token, ex=scripts.ASIDE_SECONDS)
         try:
             yield
         finally:
@@ -79,7 +76,7 @@ class ViewWriter:
                     self._client.eval(scripts.RELEASE, 2, keys.staging, keys.aside(self._token), self._token)
 
     def stage(self, frames: Iterable[Frames]) -> Staged:
-        sent = added = 0
+        sent, added, lease = 0, 0, str(scripts.ASIDE_SECONDS)
 
         def count(rows: int) -> Callable[[Any], None]:
             def then(answer: Any) -> None:
@@ -94,10 +91,13 @@ class ViewWriter:
                 keys, pipe = self._shards[frame.shard], pipes[frame.shard]
                 aside = keys.aside(self._token)
                 for number, (rows, strings) in enumerate(frame.parts(self._speed.rows)):
-                    pipe.send(packed("HSET", aside, rows=strings, strings=2 * rows), count(rows))
+                    hset = packed("HSET", aside, rows=strings, strings=2 * rows)
+                    if number == 0:
+                        expire = [packed("EXPIRE", key, lease) for key in (aside, keys.staging)]
+                        pipe.send_together([hset, *expire], count(rows))
+                    else:
+                        pipe.send(hset, count(rows))
                     sent += rows
-                    for key in (aside, keys.staging) if number == 0 else ():
-                        pipe.send(packed("EXPIRE", key, str(ASIDE_SECONDS)), lambda _answer: None)
         return Staged(sent, added)
 
     def carry(self, watermark: int, kin: ViewMeta | None) -> int:

@@ -103,7 +103,8 @@ def test_a_client_that_is_killed_at_random_instants(arcade: Arcade, mode: str) -
             # Not much longer than a run takes on this machine.
             seconds = result.seconds * 1.3
     left = [key for key in arcade.client.scan_iter() if b":next:" in key or b":old:" in key]
-    assert all(0 < arcade.client.ttl(key) <= 600 for key in left)
+    ttls = {key: arcade.client.ttl(key) for key in left}
+    assert all(0 < ttl <= 600 for ttl in ttls.values()), ttls
     assert amid > KILLS / 4, "killed while it had the lock"
 
 

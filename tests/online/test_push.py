@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from sync import FsyncError
 from sync.online.synchronize import Progress
+from sync.online.write import ViewWriter
 from tests.conftest import Arcade
 
 VIEW = "player_activity@2"
@@ -93,6 +94,28 @@ def test_a_full_sync_keeps_what_the_warehouse_does_not_know(empty: Arcade) -> No
     (result,) = empty.store().sync([VIEW], as_of=at(6), full_refresh=True)
     assert result.kept == 2
     assert stored(empty) == {"a": 5, "b": 1, "new": 4}
+
+
+@pytest.mark.parametrize("step", ["stage", "swap"])
+def test_what_a_killed_sync_leaves_aside_expires(
+    empty: Arcade, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Rows pushed before it began, or before its own first row is aside, are the only ones there."""
+    store = empty.store()
+    if step == "swap":
+        store.push(VIEW, [row("a", 1, 1, 1)])
+    left: list[int] = []
+    original = getattr(ViewWriter, step)
+
+    def killed(*arguments: Any) -> Any:
+        if step == "stage":
+            store.push(VIEW, [row("a", 1, 1, 1)])
+        left.extend(empty.client.ttl(key) for key in empty.client.scan_iter("*:next:*"))
+        return original(*arguments)
+
+    monkeypatch.setattr(ViewWriter, step, killed)
+    empty.store().sync([VIEW], as_of=at(2), full_refresh=True)
+    assert [0 < ttl <= 600 for ttl in left] == [True]
 
 
 def test_rows_pushed_under_other_features_go_with_them(empty: Arcade) -> None:
