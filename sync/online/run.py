@@ -111,7 +111,7 @@ class Run(NamedTuple):
                     with warehouse.arrow(expired) as batches:
                         fields = list(renderer.fields(batches))
                 gone = source.known - changes.behind
-                served = warehouse.row(latest.entities())[0] if gone else 0
+                known, served = warehouse.row(latest.entities()) if gone else (0, 0)
             self.started(view.reference, None, rows)
             merged = writer.merge(renderer.kept())
         removed = 0
@@ -121,9 +121,9 @@ class Run(NamedTuple):
         watermark = max(source.watermark, changes.watermark)
         entities = writer.rows()
         # In a table of one row an entity, a row that goes is one that was updated: it came again, changed.
-        if gone and gone != merged.rows - merged.added:
+        if gone and (changes.behind + changes.created, gone) != (known, merged.rows - merged.added):
             return "rows are gone from the warehouse"
-        if gone and not entities - writer.pushed.ahead(watermark) <= served <= entities:
+        if gone and entities != served:
             return "entities are gone from the warehouse"
         writer.save(
             self._meta(

@@ -153,15 +153,16 @@ from {self._view.relation} as t
 where {self._complete} and {self._known} and {ended} and ({since})"""
 
     def entities(self) -> str:
-        """How many are served."""
+        """How many have a row that was created by now, and how many of them are served."""
         keys = ", ".join(self._keys)
         return f"""
-select count(*)
+select count(*), {_count("served")}
 from (
-    select distinct {keys}
+    select {keys}, max(case when {self._known} and {self._alive()} then 1 else 0 end) = 1 as served
     from {self._view.relation} as t
-    where {self._served}
-) as served"""
+    where {self._complete} and {self._created_by(self._as_of)}
+    group by {keys}
+) as entities"""
 
     def ties(self) -> str:
         """The newest rows of the keys that have several of them."""

@@ -1,5 +1,7 @@
 """A sync after the first writes what the warehouse came to know since, and what took effect since."""
 
+from datetime import datetime
+
 import pytest
 
 from sync.online.run import SyncResult
@@ -119,6 +121,33 @@ def test_a_table_that_keeps_one_row_an_entity_needs_no_full_sync(synced: Arcade)
     result = sync(synced, "2024-03-04")
     assert (result.full, result.written) == (None, 2)
     assert sessions(synced) == {"a": 10, "b": 2, "c": 3}
+    synced.execute(
+        "update player_activity_v2 set event_timestamp = '2024-04-01', created_timestamp = '2024-04-01' "
+        "where player_id = 'a'"
+    )
+    result = sync(synced, "2024-04-01 12:00:00")
+    assert (result.full, result.written, result.removed) == (None, 1, 1), "b is past its ttl, and no reason"
+    assert sessions(synced) == {"a": 10, "c": 3}
+
+
+def test_a_history_that_lost_a_row_while_another_entity_got_one(synced: Arcade) -> None:
+    load(synced, ("a", "2024-03-02 12:00:00", "2024-03-02 12:00:00", 12))
+    assert sync(synced, "2024-03-03").full is None
+    assert sessions(synced) == {"a": 12, "b": 2}
+    synced.execute("delete from player_activity_v2 where sessions = 12")
+    load(synced, ("b", "2024-03-03", "2024-03-03", 3))
+    assert sync(synced, "2024-03-04").full == "rows are gone from the warehouse"
+    assert sessions(synced) == {"a": 1, "b": 3}
+
+
+def test_an_entity_that_is_gone_while_others_are_pushed(synced: Arcade) -> None:
+    event, created = datetime(2024, 3, 3), datetime(2024, 3, 5)
+    pushed = {"sessions": 9, "play_minutes": 0.0, "event_timestamp": event, "created_timestamp": created}
+    synced.store().push(VIEW, [{"player_id": name, **pushed} for name in ("a", "c")])
+    synced.execute("delete from player_activity_v2 where player_id = 'b'")
+    load(synced, ("c", "2024-03-03", "2024-03-03 12:00:00", 3))
+    assert sync(synced, "2024-03-04").full is not None
+    assert sessions(synced) == {"a": 9, "c": 9}
 
 
 def test_since_sends_again_what_redis_lost(synced: Arcade) -> None:
