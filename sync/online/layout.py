@@ -132,7 +132,9 @@ class Replaced(msgspec.Struct, frozen=True):
 
 
 class ViewMeta(msgspec.Struct, frozen=True):
-    """`replaced`: from a switch of definition until all that it leaves to do is done."""
+    """`replaced`: from a switch of definition until all that it leaves to do is done. `pending`: what a sync
+    writes, until all of it is in.
+    """
 
     view: str
     version: str | None
@@ -148,6 +150,7 @@ class ViewMeta(msgspec.Struct, frozen=True):
     shards: int = 1
     source: Source | None = None
     replaced: Replaced | None = None
+    pending: Source | None = None
 
     @property
     def reference(self) -> str:
@@ -207,9 +210,13 @@ def pack_meta(meta: ViewMeta) -> dict[Any, Any]:
         "max_created": str(meta.max_created),
         "fingerprint": meta.fingerprint,
         "shards": str(meta.shards),
-        "source": msgspec.json.encode(meta.source).decode(),
+        "source": pack_source(meta.source),
         **replaced,
     }
+
+
+def pack_source(source: Source | None) -> str:
+    return msgspec.json.encode(source).decode()
 
 
 def unpack_meta(stored: dict[bytes, bytes]) -> ViewMeta:
@@ -235,6 +242,7 @@ def unpack_meta(stored: dict[bytes, bytes]) -> ViewMeta:
             shards=int(fields.get("shards", "1")),
             source=msgspec.json.decode(fields.get("source", "null"), type=Source | None),
             replaced=msgspec.json.decode(fields.get("replaced", "null"), type=Replaced | None),
+            pending=msgspec.json.decode(fields.get("pending", "null"), type=Source | None),
         )
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         raise FsyncError(

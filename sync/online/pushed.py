@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from sync.online import layout, scripts
-from sync.online.layout import ViewKeys, ViewMeta
+from sync.online.layout import ViewKeys, ViewMeta, instant_text
 
 FIELDS_PER_COMMAND = 500
 
@@ -14,10 +14,6 @@ class PushedRows(NamedTuple):
 
     client: Any
     shards: Sequence[ViewKeys]
-
-    def ahead(self, watermark: int) -> int:
-        """Entities that were pushed with what the warehouse does not know."""
-        return sum(self.client.zcount(keys.pushed, f"({watermark}", "+inf") for keys in self.shards)
 
     def forget(self, watermark: int) -> None:
         for keys in self.shards:
@@ -70,12 +66,12 @@ def settle(client: Any, project: str, meta: ViewMeta) -> None:
     client.hdel(own[0].meta, "replaced")
 
 
-def _members(client: Any, key: str) -> Iterator[list[bytes]]:
-    members = (member for member, _ in client.zscan_iter(key, count=FIELDS_PER_COMMAND))
-    batch: list[bytes] = []
-    for member in members:
-        batch.append(member)
-        if len(batch) == FIELDS_PER_COMMAND:
+def _members(client: Any, key: str) -> Iterator[list["bytes | str"]]:
+    """Fields and, after each, the created timestamp of what was pushed, as a row spells it."""
+    batch: list[bytes | str] = []
+    for member, created in client.zscan_iter(key, count=FIELDS_PER_COMMAND):
+        batch += [member, instant_text(int(created)).decode()]
+        if len(batch) == 2 * FIELDS_PER_COMMAND:
             yield batch
             batch = []
     if batch:

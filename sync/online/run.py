@@ -99,6 +99,8 @@ class Run(NamedTuple):
             renderer = opened.enter_context(Renderer(view, self.engine))
             with self.open_warehouse() as warehouse:
                 latest = self._latest(warehouse)
+                if live.pending and not self._still_holds(live.pending, warehouse, latest):
+                    return "rows of a sync that was interrupted are gone"
                 changes = Changes(*warehouse.row(latest.changes(source.watermark)))
                 if changes.behind > source.known:
                     return "rows came in behind the watermark"
@@ -113,15 +115,26 @@ class Run(NamedTuple):
                 gone = source.known - changes.behind
                 known, served = warehouse.row(latest.entities()) if gone else (0, 0)
             self.started(view.reference, None, rows)
+            watermark = max(source.watermark, changes.watermark)
+            reached = Source(
+                watermark,
+                changes.behind + changes.created,
+                view.lineage,
+                changes.checksum_behind + changes.checksum,
+            )
+            if rows:
+                writer.announce(reached)
             merged = writer.merge(renderer.kept())
         removed = 0
-        if view.ttl is not None:
+        if view.ttl is None:
+            writer.pushed.forget(watermark)
+        else:
             served_from = self.as_of - view.ttl
+            writer.pushed.stray(watermark)
             removed = writer.expire(fields, served_from) + writer.pushed.expire(served_from)
-        watermark = max(source.watermark, changes.watermark)
         entities = writer.rows()
         # In a table of one row an entity, a row that goes is one that was updated: it came again, changed.
-        if gone and (changes.behind + changes.created, gone) != (known, merged.rows - merged.added):
+        if gone and (reached.known, gone) != (known, merged.rows - merged.added):
             return "rows are gone from the warehouse"
         if gone and entities != served:
             return "entities are gone from the warehouse"
@@ -130,18 +143,9 @@ class Run(NamedTuple):
                 rows=entities,
                 max_event=max(live.max_event, renderer.max_event),
                 max_created=max(live.max_created, renderer.max_created),
-                source=Source(
-                    watermark,
-                    changes.behind + changes.created,
-                    view.lineage,
-                    changes.checksum_behind + changes.checksum,
-                ),
+                source=reached,
             )
         )
-        if view.ttl is None:
-            writer.pushed.forget(watermark)
-        else:
-            writer.pushed.stray(watermark)
         return SyncResult(
             view.reference,
             rows=rows,
@@ -152,6 +156,11 @@ class Run(NamedTuple):
             incomplete=changes.incomplete,
             warning=None if entities else self._why_empty(),
         )
+
+    def _still_holds(self, pending: Source, warehouse: Warehouse, latest: Latest) -> bool:
+        """Whether all that an interrupted sync may have written is in the warehouse."""
+        behind = Changes(*warehouse.row(latest.changes(pending.watermark)))
+        return (behind.behind, behind.checksum_behind) == (pending.known, pending.checksum)
 
     def _latest(self, warehouse: Warehouse) -> Latest:
         return Latest(self.view, warehouse, self.as_of)

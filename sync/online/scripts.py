@@ -9,9 +9,9 @@ from sync.online.layout import PREFIX
 ASIDE_SECONDS = 600
 
 # The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
-# At a tie the warehouse is right. What is pushed goes into the rows being written aside, too, and is kept in
-# mind until the warehouse sends as much. A sync that has its lock no more writes nothing: it would bring back
-# what its successor removed.
+# At a tie the warehouse is right. What is pushed, and newer, goes into the rows being written aside, too, and
+# is kept in mind until the warehouse sends as much. A sync that has its lock no more writes nothing: it would
+# bring back what its successor removed.
 # KEYS: rows, meta, pushed, staging, aside, lock.
 # ARGV: fingerprint (of pushed rows, on the first shard), owner of the lock ("": pushed rows), token of those
 # aside, field, row, …
@@ -29,7 +29,7 @@ for i = 4, #ARGV, 2 do
     if not other then fields[#fields + 1] = field end
     if not other or sub(row, 1, {PREFIX}) > sub(other, 1, {PREFIX}) then best[field] = row end
 end
-local function merge(key)
+local function merge(key, fields)
     local stored, rows, count, kept = redis.call('HMGET', key, unpack(fields)), {{}}, 0, 0
     for i, field in ipairs(fields) do
         local row, other = best[field], stored[i]
@@ -45,26 +45,32 @@ local function merge(key)
     end
     local added = 0
     if count > 0 then added = redis.call('HSET', key, unpack(rows)) end
-    return {{added, count / 2, kept}}
+    return added, rows, kept
 end
-local done = merge(KEYS[1])
-if pushed then
+local added, rows, kept = merge(KEYS[1], fields)
+if pushed and #rows > 0 then
+    local scores, written = {{}}, {{}}
+    for i = 1, #rows, 2 do
+        scores[i], scores[i + 1] = sub(rows[i + 1], {PREFIX // 2 + 1}, {PREFIX}), rows[i]
+        written[#written + 1] = rows[i]
+    end
+    redis.call('ZADD', KEYS[3], unpack(scores))
     if ARGV[3] ~= '' then
-        merge(KEYS[5])
+        merge(KEYS[5], written)
         redis.call('EXPIRE', KEYS[5], {ASIDE_SECONDS})
     end
-    local scores = {{}}
-    for _, field in ipairs(fields) do
-        scores[#scores + 1] = string.sub(best[field], {PREFIX // 2 + 1}, {PREFIX})
-        scores[#scores + 1] = field
-    end
-    redis.call('ZADD', KEYS[3], 'GT', unpack(scores))
-elseif redis.call('EXISTS', KEYS[3]) == 1 then
+elseif not pushed and redis.call('EXISTS', KEYS[3]) == 1 then
     local known = {{}}
     for _, field in ipairs(fields) do if not newer[field] then known[#known + 1] = field end end
     if #known > 0 then redis.call('ZREM', KEYS[3], unpack(known)) end
 end
-return done
+return {{added, #rows / 2, kept}}
+"""
+
+# What a sync is about to write in place. KEYS: meta, lock. ARGV: owner of the lock, source
+PENDING = """
+if redis.call('GET', KEYS[2]) ~= ARGV[1] then return redis.error_reply('LOST') end
+return redis.call('HSET', KEYS[1], 'pending', ARGV[2])
 """
 
 # Rows whose ttl has ended. KEYS: rows. ARGV: the first event time (16 digits) that is served, field, field, …
@@ -112,17 +118,17 @@ return {{#fields, #gone}}
 
 # Pushed rows that the warehouse does not know go where the new rows are: aside, before these take the place
 # of all, or in place. KEYS: rows, new rows, pushed of the new rows (once they are in place).
-# ARGV: the warehouse's watermark (16 digits), field, field, …
+# ARGV: the warehouse's watermark, field, its row's created timestamp when it was pushed, field, …
 CARRY = f"""
-local fields = {{}}
-for i = 2, #ARGV do fields[i - 1] = ARGV[i] end
+local fields, pushed = {{}}, {{}}
+for i = 2, #ARGV, 2 do fields[#fields + 1], pushed[ARGV[i]] = ARGV[i], ARGV[i + 1] end
 local live, aside = redis.call('HMGET', KEYS[1], unpack(fields)), redis.call('HMGET', KEYS[2], unpack(fields))
 local rows, scores = {{}}, {{}}
 for i, field in ipairs(fields) do
     local row, other = live[i], aside[i]
     local created = row and string.sub(row, {PREFIX // 2 + 1}, {PREFIX})
     local mine, theirs = row and string.sub(row, 1, {PREFIX}), other and string.sub(other, 1, {PREFIX})
-    if row and created > ARGV[1] and (not other or mine >= theirs) then
+    if row and created == pushed[field] and created > ARGV[1] and (not other or mine >= theirs) then
         scores[#scores + 1] = created
         scores[#scores + 1] = field
         if not other or mine > theirs then
@@ -135,7 +141,7 @@ if #rows > 0 then
     redis.call('HSET', KEYS[2], unpack(rows))
     if not KEYS[3] then redis.call('EXPIRE', KEYS[2], {ASIDE_SECONDS}) end
 end
-if KEYS[3] and #scores > 0 then redis.call('ZADD', KEYS[3], 'GT', unpack(scores)) end
+if KEYS[3] and #scores > 0 then redis.call('ZADD', KEYS[3], unpack(scores)) end
 return #rows / 2
 """
 

@@ -11,7 +11,7 @@ from msgspec import structs
 from sync.errors import FsyncError
 from sync.online import layout, scripts
 from sync.online.connect import node_of
-from sync.online.layout import Replaced, ViewKeys, ViewMeta
+from sync.online.layout import Replaced, Source, ViewKeys, ViewMeta
 from sync.online.lock import ViewLock
 from sync.online.pipe import Pipe, Speed, packed
 from sync.online.pushed import FIELDS_PER_COMMAND, PushedRows, settle
@@ -139,6 +139,14 @@ class ViewWriter:
     def staged(self) -> int:
         return sum(self._client.hlen(keys.aside(self._token)) for keys in self._shards)
 
+    def announce(self, pending: Source) -> None:
+        """What may be merged from now on, until `save`: for the next run, should this one be interrupted."""
+        keys = self._shards[0]
+        with self._fenced():
+            self._client.eval(
+                scripts.PENDING, 2, keys.meta, keys.lock, self._lock.owner, layout.pack_source(pending)
+            )
+
     def merge(self, frames: Iterable[Frames]) -> Merged:
         """Each row in its place, unless a newer one stands there."""
         sent = written = new = kept = 0
@@ -188,6 +196,7 @@ class ViewWriter:
         with self._owned(keys) as transaction:
             transaction.multi()
             transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
+            transaction.hdel(keys.meta, "pending")
 
     def _lost(self) -> FsyncError:
         return FsyncError(

@@ -5,6 +5,7 @@ from datetime import datetime
 import pytest
 
 from sync.online.run import SyncResult
+from sync.online.write import ViewWriter
 from sync.store import SyncError
 from tests.conftest import Arcade
 
@@ -148,6 +149,33 @@ def test_an_entity_that_is_gone_while_others_are_pushed(synced: Arcade) -> None:
     load(synced, ("c", "2024-03-03", "2024-03-03 12:00:00", 3))
     assert sync(synced, "2024-03-04").full is not None
     assert sessions(synced) == {"a": 9, "c": 9}
+
+
+def interrupted(arcade: Arcade, monkeypatch: pytest.MonkeyPatch, as_of: str) -> None:
+    """A sync whose rows are in, and that gets no further."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ViewWriter, "save", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            sync(arcade, as_of)
+
+
+def test_what_an_interrupted_sync_wrote_and_the_warehouse_lost(
+    synced: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(synced, ("c", "2024-03-03", "2024-03-03 02:00:00", 3), ("d", "2024-03-03", "2024-03-03 03:00:00", 4))
+    interrupted(synced, monkeypatch, "2024-03-04")
+    assert sessions(synced) == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert sync(synced, "2024-03-04").full is None, "all of it is there still"
+    load(synced, ("c", "2024-03-04", "2024-03-04 02:00:00", 33))
+    interrupted(synced, monkeypatch, "2024-03-05")
+    synced.execute("delete from player_activity_v2 where sessions = 33")
+    assert sync(synced, "2024-03-05").full == "rows of a sync that was interrupted are gone"
+    assert sessions(synced) == {"a": 1, "b": 2, "c": 3, "d": 4}
+    assert sync(synced, "2024-03-06").full is None
 
 
 def test_since_sends_again_what_redis_lost(synced: Arcade) -> None:

@@ -245,6 +245,6 @@ def test_a_stalled_writer_does_not_bring_back_what_its_successor_removed(arcade:
             succeeded.extend(arcade.store().sync([VIEW], as_of=as_of(1)))
 
     (stalled,) = arcade.store().sync_each([VIEW], as_of=as_of(1), progress=Progress(lambda *_: None, stall))
-    assert succeeded[0].full == "rows are gone from the warehouse"
+    assert succeeded[0].full == "rows of a sync that was interrupted are gone"
     assert "another sync took over" in str(stalled.error)
     assert list(arcade.stored(VIEW)) == ["p1"]
