@@ -10,7 +10,7 @@ from sync.registry.registry import FeatureService, Registry
 CONNECT = "+hello +auth +ping +select +client|setname +cluster|slots +cluster|shards +command"
 READ = "+hget +hmget +hgetall +multi +exec +discard"
 WRITE = (
-    f"{READ} +get +set +del +unlink +exists +expire +pexpire +persist +rename +watch +unwatch +hset +hdel "
+    f"{READ} +get +set +del +unlink +exists +expire +pexpire +persist +rename +hset +hdel "
     "+hlen +hkeys +hscan +hrandfield +zadd +zcount +zrangebyscore +zrem +zremrangebyscore +zscan "
     "+eval +evalsha +script|load +scan +memory|usage"
 )

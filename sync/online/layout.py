@@ -11,7 +11,7 @@ fsync:{<project>/<view>@<version>}:staging  string: the token of the rows being 
 fsync:{<project>}:views                     hash: view -> the version of a bare name ("" = unversioned)
 fsync:{<project>}:services                  hash: feature service -> JSON list of references
 
-The braces put everything of a view into one slot of a Redis Cluster, so that a swap is one transaction.
+The braces put everything of a view into one slot of a Redis Cluster, so that a swap is one step.
 A view of n shards has the rows of shard i, from 1, under fsync:{<project>/<view>#i/n}:<fingerprint>:rows: the
 meta of the view, in one place, says which of them are read, so that a switch of definition is one write. Rows
 of the same definition are replaced shard after shard.
@@ -194,7 +194,7 @@ def meta_of(
     )
 
 
-def pack_meta(meta: ViewMeta) -> dict[Any, Any]:
+def pack_meta(meta: ViewMeta) -> dict[str, str]:
     replaced = {} if meta.replaced is None else {"replaced": msgspec.json.encode(meta.replaced).decode()}
     return {
         "layout": LAYOUT,

@@ -30,13 +30,6 @@ class ViewLock:
         self._thread = threading.Thread(target=self._renew_until_stopped, daemon=True)
         self._thread.start()
 
-    def settle(self) -> None:
-        """Stop renewing and take one full lease, so that a transaction may WATCH the keys undisturbed."""
-        self._stop.set()
-        self._thread.join()
-        for key in self._keys:
-            self._renew(key)
-
     def release(self) -> None:
         self._stop.set()
         self._thread.join()

@@ -67,10 +67,30 @@ end
 return {{added, #rows / 2, kept}}
 """
 
-# What a sync is about to write in place. KEYS: meta, lock. ARGV: owner of the lock, source
-PENDING = """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return redis.error_reply('LOST') end
-return redis.call('HSET', KEYS[1], 'pending', ARGV[2])
+# What is aside takes the place of a shard's rows. KEYS: lock, rows, aside, retired, staging, stray, pushed,
+# meta. ARGV: owner of the lock, '1' if what was pushed stays, field of the meta, value, … (none: it stays)
+SWAP = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOST') end
+if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[4]) end
+if redis.call('EXISTS', KEYS[3]) == 1 then
+    redis.call('PERSIST', KEYS[3])
+    redis.call('RENAME', KEYS[3], KEYS[2])
+end
+redis.call('UNLINK', KEYS[4])
+redis.call('DEL', KEYS[5], KEYS[6])
+if ARGV[2] ~= '1' then redis.call('DEL', KEYS[7]) end
+if #ARGV > 2 then
+    redis.call('DEL', KEYS[8])
+    redis.call('HSET', KEYS[8], unpack(ARGV, 3))
+end
+"""
+
+# What changes of a meta; what was pending before is no more. KEYS: lock, meta.
+# ARGV: owner of the lock, field, value, …
+SAVE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOST') end
+redis.call('HDEL', KEYS[2], 'pending')
+redis.call('HSET', KEYS[2], unpack(ARGV, 2))
 """
 
 # Rows whose ttl has ended. KEYS: rows. ARGV: the first event time (16 digits) that is served, field, field, …

@@ -1,7 +1,8 @@
 """Writes one view, under its lock: all of it aside and then swapped in, or row by row in its place."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import chain
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -109,43 +110,26 @@ class ViewWriter:
 
     def swap(self, meta: ViewMeta, former: ViewMeta | None) -> None:
         """Readers see the former rows until now, and from now on the rows aside, with their meta."""
-        self._lock.settle()
         if former and (former.shards, former.fingerprint) != (meta.shards, meta.fingerprint):
             replaced = Replaced(former.shards, former.fingerprint, kin=self._keeps_pushed)
             meta = structs.replace(meta, replaced=replaced if former.shards > 1 else None)
         for shard in range(len(self._shards) - 1, -1, -1):
-            self._swap_shard(self._shards[shard], meta if shard == 0 else None)
+            self._swap_shard(self._shards[shard], layout.pack_meta(meta) if shard == 0 else {})
         settle(self._client, self._project, meta)
 
-    def _swap_shard(self, keys: ViewKeys, meta: ViewMeta | None) -> None:
-        aside, retired = keys.aside(self._token), keys.retired(self._token)
-        with self._owned(keys) as transaction:
-            has_live, staged = transaction.exists(keys.rows), transaction.exists(aside)
-            transaction.multi()
-            if has_live:
-                transaction.rename(keys.rows, retired)
-            if staged:
-                transaction.persist(aside)
-                transaction.rename(aside, keys.rows)
-            if meta:
-                transaction.delete(keys.meta)
-                transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
-            transaction.delete(keys.staging)
-            transaction.delete(keys.stray)
-            if not self._keeps_pushed:
-                transaction.delete(keys.pushed)
-            transaction.unlink(retired)
+    def _swap_shard(self, keys: ViewKeys, meta: Mapping[str, str]) -> None:
+        rows = (keys.rows, keys.aside(self._token), keys.retired(self._token))
+        marks = (keys.staging, keys.stray, keys.pushed)
+        said = (self._lock.owner, "1" if self._keeps_pushed else "", *chain(*meta.items()))
+        with self._fenced():
+            self._client.eval(scripts.SWAP, 8, keys.lock, *rows, *marks, keys.meta, *said)
 
     def staged(self) -> int:
         return sum(self._client.hlen(keys.aside(self._token)) for keys in self._shards)
 
     def announce(self, pending: Source) -> None:
         """What may be merged from now on, until `save`: for the next run, should this one be interrupted."""
-        keys = self._shards[0]
-        with self._fenced():
-            self._client.eval(
-                scripts.PENDING, 2, keys.meta, keys.lock, self._lock.owner, layout.pack_source(pending)
-            )
+        self._save({"pending": layout.pack_source(pending)})
 
     def merge(self, frames: Iterable[Frames]) -> Merged:
         """Each row in its place, unless a newer one stands there."""
@@ -191,38 +175,26 @@ class ViewWriter:
 
     def save(self, meta: ViewMeta) -> None:
         """The view's rows are in: the next run goes on from here."""
-        self._lock.settle()
+        self._save(layout.pack_meta(meta))
+
+    def _save(self, fields: Mapping[str, str]) -> None:
         keys = self._shards[0]
-        with self._owned(keys) as transaction:
-            transaction.multi()
-            transaction.hset(keys.meta, mapping=layout.pack_meta(meta))
-            transaction.hdel(keys.meta, "pending")
-
-    def _lost(self) -> FsyncError:
-        return FsyncError(
-            f"{self._view.reference}: another sync took over while this one stalled; it goes on alone"
-        )
-
-    @contextmanager
-    def _owned(self, keys: ViewKeys) -> Iterator[Any]:
-        """A transaction that happens only while the lock is ours."""
-        node: Any = node_of(self._client, keys.lock)
-        with node.pipeline(transaction=True) as transaction:
-            transaction.watch(keys.lock)
-            if transaction.get(keys.lock) != self._lock.owner.encode():
-                raise self._lost()
-            yield transaction
-            try:
-                transaction.execute()
-            except redis.WatchError:
-                raise self._lost() from None
+        with self._fenced():
+            self._client.eval(
+                scripts.SAVE, 2, keys.lock, keys.meta, self._lock.owner, *chain(*fields.items())
+            )
 
     @contextmanager
     def _fenced(self) -> Iterator[None]:
+        """Where Redis does nothing unless the lock is ours."""
         try:
             yield
         except redis.ResponseError as error:
-            raise self._lost() if "LOST" in str(error) else error from None
+            if "LOST" not in str(error):
+                raise
+            raise FsyncError(
+                f"{self._view.reference}: another sync took over while this one stalled; it goes on alone"
+            ) from None
 
     @contextmanager
     def _pipes(self) -> Iterator[list[Pipe]]:

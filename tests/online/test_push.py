@@ -6,8 +6,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
 from sync import FsyncError
 from sync.online.synchronize import Progress
@@ -254,57 +252,6 @@ def test_every_type_is_pushed_as_a_sync_writes_it(arcade: Arcade) -> None:
     }
     assert arcade.store().push("every_type", [given]).written == 1
     assert arcade.stored("every_type")["1"] == {**before, "huge": 5}
-
-
-OPERATIONS = st.lists(
-    st.one_of(
-        # What happens: to whom, how many hours before it is known, and whether the stream tells it.
-        st.tuples(st.just("event"), st.sampled_from("aab"), st.integers(0, 3), st.booleans()),
-        # The warehouse loads all but the newest few; a sync, of all rows or of changes.
-        st.tuples(st.just("load"), st.integers(0, 2)),
-        st.tuples(st.just("sync"), st.booleans()),
-    ),
-    min_size=4,
-    max_size=12,
-)
-
-
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(OPERATIONS)
-# A full sync while a late event was pushed that is older than what the warehouse has.
-@example([("event", "a", 0, False), ("event", "a", 2, True), ("load", 1), ("sync", True)])
-# A correction: the same event, known later.
-@example([("event", "a", 0, True), ("event", "a", 1, True)])
-def test_any_order_of_pushes_and_syncs_ends_in_the_greatest(arcade: Arcade, operations: list[Any]) -> None:
-    arcade.execute("delete from player_activity_v2")
-    arcade.client.flushall()
-    store = arcade.store()
-    store.sync([VIEW], as_of=START)
-    happened: list[dict[str, Any]] = []
-    pushed: list[dict[str, Any]] = []
-    loaded = synced = 0
-    for hour, (what, *details) in enumerate(operations, 1):
-        if what == "event":
-            player, delay, streamed = details
-            # Distinct instants: minutes keep rows of one event time apart by what is known when.
-            happened.append(row(player, hour - delay, hour, len(happened)))
-            if streamed:
-                pushed.append(happened[-1])
-                store.push(VIEW, [happened[-1]])
-        elif what == "load":
-            upto = max(loaded, len(happened) - details[0])
-            load(arcade, happened[loaded:upto])
-            loaded = upto
-        else:
-            store.sync([VIEW], as_of=at(hour), full_refresh=details[0])
-            synced = loaded
-        expected: dict[str, dict[str, Any]] = {}
-        for candidate in [*happened[:synced], *pushed]:
-            best = expected.get(candidate["player_id"])
-            order = (candidate["event_timestamp"], candidate["created_timestamp"])
-            if best is None or order > (best["event_timestamp"], best["created_timestamp"]):
-                expected[candidate["player_id"]] = candidate
-        assert stored(arcade) == {player: r["sessions"] for player, r in expected.items()}
 
 
 def test_a_stream_that_writes_all_through_full_syncs_loses_nothing(empty: Arcade) -> None:
