@@ -119,10 +119,11 @@ class ViewWriter:
 
     def _swap_shard(self, keys: ViewKeys, meta: Mapping[str, str]) -> None:
         rows = (keys.rows, keys.aside(self._token), keys.retired(self._token))
-        marks = (keys.staging, keys.stray, keys.pushed)
+        marks = (keys.staging, keys.stray, keys.pushed, keys.meta)
         said = (self._lock.owner, "1" if self._keeps_pushed else "", *chain(*meta.items()))
-        with self._fenced():
-            self._client.eval(scripts.SWAP, 8, keys.lock, *rows, *marks, keys.meta, *said)
+        # The client would say it again if the answer got lost, and done twice it takes the rows away.
+        with self._fenced(), Pipe(self._client, keys.rows, in_flight=1) as once:
+            once.send(packed("EVAL", scripts.SWAP, "8", keys.lock, *rows, *marks, *said), lambda _: None)
 
     def staged(self) -> int:
         return sum(self._client.hlen(keys.aside(self._token)) for keys in self._shards)

@@ -5,11 +5,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import redis
+from redis.connection import AbstractConnection
 
 from sync import FeatureStore, FsyncError
+from sync.online import scripts
 from sync.online.run import SyncResult
 from tests.conftest import Arcade
 
@@ -143,3 +147,32 @@ def test_a_network_that_is_cut_at_random_bytes(arcade: Arcade, proxy: Proxy, ful
         assert len(arcade.stored(VIEW)) == COUNT + number + 1
     assert failed > CUTS / 2
     assert mended
+
+
+def test_the_answer_to_the_switch_is_lost(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It happened nevertheless, and must not happen again."""
+    arcade.execute("delete from player_activity_v2")
+    generation(arcade, 0)
+    arcade.store().sync([VIEW], as_of=as_of(0))
+    send, read = AbstractConnection.send_packed_command, AbstractConnection.read_response
+    switching: list[AbstractConnection] = []
+
+    def sending(connection: AbstractConnection, command: Any, **options: Any) -> None:
+        if scripts.SWAP.encode() in b"".join(command) and not switching:
+            switching.append(connection)
+        send(connection, command, **options)
+
+    def reading(connection: AbstractConnection, *arguments: Any, **options: Any) -> Any:
+        answer = read(connection, *arguments, **options)
+        if switching == [connection]:
+            switching.append(connection)
+            connection.disconnect()
+            raise redis.ConnectionError("cut")
+        return answer
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", sending)
+    monkeypatch.setattr(AbstractConnection, "read_response", reading)
+    (result,) = arcade.store().sync_each([VIEW], as_of=as_of(0), full_refresh=True)
+    assert (result.error, result.full, result.entities) == (None, "full refresh", COUNT + 1)
+    assert len(switching) == 2
+    assert len(arcade.stored(VIEW)) == COUNT + 1
