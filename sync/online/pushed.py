@@ -66,11 +66,11 @@ def settle(client: Any, project: str, meta: ViewMeta) -> None:
     client.hdel(own[0].meta, "replaced")
 
 
-def _members(client: Any, key: str) -> Iterator[list["bytes | str"]]:
+def _members(client: Any, key: str) -> Iterator[list[bytes]]:
     """Fields and, after each, the created timestamp of what was pushed, as a row spells it."""
-    batch: list[bytes | str] = []
+    batch: list[bytes] = []
     for member, created in client.zscan_iter(key, count=FIELDS_PER_COMMAND):
-        batch += [member, instant_text(int(created)).decode()]
+        batch += [member, instant_text(int(created))]
         if len(batch) == 2 * FIELDS_PER_COMMAND:
             yield batch
             batch = []

@@ -156,9 +156,9 @@ where {self._complete} and {self._known} and {ended} and ({since})"""
         """How many have a row that was created by now, and how many of them are served."""
         keys = ", ".join(self._keys)
         return f"""
-select count(*), {_count("served")}
+select count(*), coalesce(sum(served), 0)
 from (
-    select {keys}, max(case when {self._known} and {self._alive()} then 1 else 0 end) = 1 as served
+    select {keys}, max(case when {self._served} then 1 else 0 end) as served
     from {self._view.relation} as t
     where {self._complete} and {self._created_by(self._as_of)}
     group by {keys}
