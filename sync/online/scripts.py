@@ -14,7 +14,7 @@ ASIDE_SECONDS = 600
 # bring back what its successor removed.
 # KEYS: rows, meta, pushed, staging, aside, lock.
 # ARGV: fingerprint (of pushed rows, on the first shard), owner of the lock ("": pushed rows), token of those
-# aside, field, row, …
+# aside, field, row, … (a field once)
 MERGE = f"""
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
     return redis.error_reply('REDEFINED')
@@ -22,23 +22,20 @@ end
 local pushed = ARGV[2] == ''
 if not pushed and redis.call('GET', KEYS[6]) ~= ARGV[2] then return redis.error_reply('LOST') end
 if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
-local sub, fields, best, newer = string.sub, {{}}, {{}}, {{}}
+local sub, fields, given, newer = string.sub, {{}}, {{}}, {{}}
 for i = 4, #ARGV, 2 do
-    local field, row = ARGV[i], ARGV[i + 1]
-    local other = best[field]
-    if not other then fields[#fields + 1] = field end
-    if not other or sub(row, 1, {PREFIX}) > sub(other, 1, {PREFIX}) then best[field] = row end
+    fields[i / 2 - 1], given[i / 2 - 1] = ARGV[i], ARGV[i + 1]
 end
-local function merge(key, fields)
+local function merge(key, fields, given)
     local stored, rows, count, kept = redis.call('HMGET', key, unpack(fields)), {{}}, 0, 0
-    for i, field in ipairs(fields) do
-        local row, other = best[field], stored[i]
+    for i = 1, #fields do
+        local row, other = given[i], stored[i]
         if other ~= row then
             local mine, theirs = sub(row, 1, {PREFIX}), other and sub(other, 1, {PREFIX})
             if other and (theirs > mine or (theirs == mine and pushed)) then
-                kept, newer[field] = kept + 1, true
+                kept, newer[fields[i]] = kept + 1, true
             else
-                rows[count + 1], rows[count + 2] = field, row
+                rows[count + 1], rows[count + 2] = fields[i], row
                 count = count + 2
             end
         end
@@ -47,16 +44,16 @@ local function merge(key, fields)
     if count > 0 then added = redis.call('HSET', key, unpack(rows)) end
     return added, rows, kept
 end
-local added, rows, kept = merge(KEYS[1], fields)
+local added, rows, kept = merge(KEYS[1], fields, given)
 if pushed and #rows > 0 then
-    local scores, written = {{}}, {{}}
+    local scores, names, values = {{}}, {{}}, {{}}
     for i = 1, #rows, 2 do
         scores[i], scores[i + 1] = sub(rows[i + 1], {PREFIX // 2 + 1}, {PREFIX}), rows[i]
-        written[#written + 1] = rows[i]
+        names[#names + 1], values[#values + 1] = rows[i], rows[i + 1]
     end
     redis.call('ZADD', KEYS[3], unpack(scores))
     if ARGV[3] ~= '' then
-        merge(KEYS[5], written)
+        merge(KEYS[5], names, values)
         redis.call('EXPIRE', KEYS[5], {ASIDE_SECONDS})
     end
 elseif not pushed and redis.call('EXISTS', KEYS[3]) == 1 then
