@@ -18,8 +18,9 @@ from sync.serving.found import Found, judged
 from sync.serving.plan import ViewPlan
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
-# Rows: a request for more is read by itself, and no more of several at once, so that nobody waits long.
-LARGE, MOST = 50, 200
+# Rows: a request for more is read by itself, and no more of several at once. So nobody waits long, and Redis
+# has work while others are answered here.
+LARGE, MOST = 50, 100
 _MULTI = pack("MULTI")
 _EXEC = pack("EXEC")
 

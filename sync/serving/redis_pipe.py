@@ -1,4 +1,4 @@
-"""One Redis connection that all requests of a worker share: commands go out together."""
+"""One Redis connection that all requests of a worker share."""
 
 import asyncio
 import ssl
@@ -80,7 +80,6 @@ class _Connection(asyncio.Protocol):
         self._reader = hiredis.Reader()
         self._pending: deque[_Pending] = deque()
         self._received: list[Any] = []
-        self._outgoing: list[bytes] = []
         self._transport: Any = None
         self._timeout = timeout
         self._loop = asyncio.get_running_loop()
@@ -96,10 +95,8 @@ class _Connection(asyncio.Protocol):
             done(RedisDown("Redis cannot be reached; try again", "connection"))
             return
         self._pending.append(_Pending(done, replies, time.monotonic()))
-        if not self._outgoing:
-            # Whatever other requests ask in this turn of the loop goes out in the same write.
-            self._loop.call_soon(self._flush)
-        self._outgoing.append(commands)
+        if not self._transport.is_closing():
+            self._transport.write(commands)
 
     async def ask(self, commands: bytes, replies: int) -> list[Any]:
         future: asyncio.Future[list[Any]] = self._loop.create_future()
@@ -115,11 +112,6 @@ class _Connection(asyncio.Protocol):
 
         self.send(commands, replies, done)
         return await future
-
-    def _flush(self) -> None:
-        data, self._outgoing = b"".join(self._outgoing), []
-        if not self._transport.is_closing():
-            self._transport.write(data)
 
     def data_received(self, data: bytes) -> None:
         reader, received, pending = self._reader, self._received, self._pending
