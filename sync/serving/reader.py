@@ -1,6 +1,6 @@
 """Reads rows: of one instant, and only while the metas are the ones that the plans were made of.
 
-What is asked in one turn of the loop is read in one transaction, and what several requests ask of a view is
+What is asked in one turn of the loop is read together, and what several requests ask of a view is
 judged and decoded at once: that costs little more than one of them.
 """
 
