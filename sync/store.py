@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
-from sync.errors import FsyncError, did_you_mean
+from sync.errors import FsyncError
 from sync.instants import now, parse_instant
 from sync.project import Target, open_project, read_target
 from sync.registry.durations import parse_duration
@@ -397,18 +397,10 @@ class FeatureStore:
         self, service: str, *, expires: str | None = None, pii: bool = False, rate: int | None = None
     ) -> "tuple[Token, str]":
         """A token that reads one feature service over HTTP, and its secret, which is stored nowhere."""
-        from sync.online.layout import services_key
         from sync.online.tokens import REQUESTS_PER_SECOND
 
-        client: Any = self._client
+        instant = now()
         with self._token_store() as tokens:
-            known = [name.decode() for name in client.hkeys(services_key(self.project.name))]
-            if service not in known:
-                raise FsyncError(
-                    f"there is no feature service '{service}' in Redis{did_you_mean(service, known)}; "
-                    "if it is new, run `fsync online`"
-                )
-            instant = now()
             return tokens.create(service, instant, _after(instant, expires), pii, rate or REQUESTS_PER_SECOND)
 
     def tokens(self) -> "list[Token]":
@@ -419,12 +411,10 @@ class FeatureStore:
         self, identity: str, *, grace: str = "1h", expires: str | None = None
     ) -> "tuple[Token, str]":
         """Another token with the same grants; the old one ends after the grace period."""
+        instant = now()
         with self._token_store() as tokens:
-            instant, old = now(), tokens.get(identity)
-            if old.state(instant) != "valid":
-                raise FsyncError(f"token {identity} is {old.state(instant)}; create a new one")
-            tokens.revoke(identity, _after(instant, grace) or instant)
-            return tokens.create(old.service, instant, _after(instant, expires), old.pii, old.rate)
+            until = _after(instant, grace) or instant
+            return tokens.rotate(identity, instant, until, _after(instant, expires))
 
     def revoke_token(self, identity: str) -> "Token":
         with self._token_store() as tokens:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sync.online import layout, tokens
+from sync.online import layout
 from sync.registry.references import parse_feature
 from sync.registry.registry import FeatureService, Registry
 
@@ -26,7 +26,7 @@ def acl_commands(registry: Registry, services: Sequence[FeatureService]) -> list
     own = [f"fsync:{{{project}}}:*", f"fsync:{{{project}/*"]
     users = [
         _user("fsync_writer", own, WRITE),
-        _user("fsync_server", [tokens.tokens_key(project), *shared, f"fsync:{{{project}/*"], READ),
+        _user("fsync_server", [layout.tokens_key(project), *shared, f"fsync:{{{project}/*"], READ),
     ]
     for service in services:
         views = {registry.view(parse_feature(reference).view).reference for reference in service.features}

@@ -10,6 +10,7 @@ fsync:{<project>/<view>@<version>}:stray    sorted set: entity key -> event µs,
 fsync:{<project>/<view>@<version>}:staging  string: the token of the rows being written aside
 fsync:{<project>}:views                     hash: view -> the version of a bare name ("" = unversioned)
 fsync:{<project>}:services                  hash: feature service -> JSON list of references
+fsync:{<project>}:tokens                    hash: id of a token -> what it may read (tokens.py)
 
 The braces put everything of a view into one slot of a Redis Cluster, so that a swap is one step.
 A view of n shards has the rows of shard i, from 1, under fsync:{<project>/<view>#i/n}:<fingerprint>:rows: the
@@ -108,6 +109,10 @@ def views_key(project: str) -> str:
 
 def services_key(project: str) -> str:
     return f"fsync:{{{project}}}:services"
+
+
+def tokens_key(project: str) -> str:
+    return f"fsync:{{{project}}}:tokens"
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -7,7 +7,8 @@ from typing import Any
 
 import msgspec
 
-from sync.errors import FsyncError
+from sync.errors import FsyncError, did_you_mean
+from sync.online.layout import services_key, tokens_key
 
 # Of a second that a consumer may ask; its own setting comes first.
 REQUESTS_PER_SECOND = 1000
@@ -29,10 +30,6 @@ class Token(msgspec.Struct, frozen=True):
         if self.revoked is not None and self.revoked <= instant:
             return "revoked"
         return "expired" if self.expires is not None and self.expires <= instant else "valid"
-
-
-def tokens_key(project: str) -> str:
-    return f"fsync:{{{project}}}:tokens"
 
 
 def unpack_token(stored: bytes) -> Token:
@@ -58,7 +55,7 @@ def find_token(tokens: "dict[str, Token]", secret: str) -> Token | None:
 
 class TokenStore:
     def __init__(self, client: Any, project: str) -> None:
-        self._client, self._key = client, tokens_key(project)
+        self._client, self._project, self._key = client, project, tokens_key(project)
 
     def all(self) -> list[Token]:
         stored = self._client.hgetall(self._key)
@@ -73,12 +70,27 @@ class TokenStore:
     def create(
         self, service: str, created: int, expires: int | None, pii: bool, rate: int = REQUESTS_PER_SECOND
     ) -> tuple[Token, str]:
-        """The token, and its secret, which nobody can show again."""
+        """The token, and its secret, which nobody can show again. FsyncError for no service of Redis."""
+        known = [name.decode() for name in self._client.hkeys(services_key(self._project))]
+        if service not in known:
+            raise FsyncError(
+                f"there is no feature service '{service}' in Redis{did_you_mean(service, known)}; "
+                "if it is new, run `fsync online`"
+            )
         identity = secrets.token_hex(4)
         secret = f"fsync_{identity}_{secrets.token_urlsafe(32)}"
         token = Token(identity, service, digest_of(secret), created, expires, None, pii, rate)
         self._put(token)
         return token, secret
+
+    def rotate(self, identity: str, instant: int, until: int, expires: int | None) -> tuple[Token, str]:
+        """Another with the same grants; the old one ends at `until`, once the new one is there."""
+        old = self.get(identity)
+        if old.state(instant) != "valid":
+            raise FsyncError(f"token {identity} is {old.state(instant)}; create a new one")
+        created = self.create(old.service, instant, expires, old.pii, old.rate)
+        self.revoke(identity, until if old.revoked is None else min(until, old.revoked))
+        return created
 
     def revoke(self, identity: str, instant: int) -> Token:
         """It stays listed: a project whose last token is revoked is closed, not open."""

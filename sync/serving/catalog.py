@@ -12,7 +12,7 @@ from sync.errors import FsyncError
 from sync.online import layout
 from sync.online.layout import ViewMeta
 from sync.online.resolve import Resolver
-from sync.online.tokens import Token, tokens_key, unpack_token
+from sync.online.tokens import Token, unpack_token
 from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
 
 REFRESH_SECONDS = 1.0
@@ -114,7 +114,11 @@ class CatalogKeeper:
 
     async def _load(self) -> Catalog:
         views, services, tokens = await self._hashes(
-            [layout.views_key(self._project), layout.services_key(self._project), tokens_key(self._project)]
+            [
+                layout.views_key(self._project),
+                layout.services_key(self._project),
+                layout.tokens_key(self._project),
+            ]
         )
         known = {name.decode(): version.decode() for name, version in views.items()}
         catalog = Catalog(

@@ -77,7 +77,7 @@ def _has_tokens(settings: Settings) -> bool:
     """Whether there is any; True also while Redis cannot be asked: the server is closed until it can."""
     import redis
 
-    from sync.online.tokens import tokens_key
+    from sync.online.layout import tokens_key
 
     try:
         with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1) as client:

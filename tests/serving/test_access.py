@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sync.cli import app
+from sync.online.tokens import TokenStore
 
 from .conftest import PROJECT, Online, Serve, Server
 
@@ -103,6 +104,9 @@ def test_tokens_end(serve: Serve, fsync: Fsync) -> None:
     server = serve()
     assert server.get("/services", secret).status == 200
     other = fsync("rotate", identity)
+    assert server.get("/ready").status == 200
+    for token in (secret, other):
+        assert server.get("/services", token).status == 200
     fsync("revoke", other.split("_")[1])
     fsync("revoke", identity)
     assert server.get("/ready").status == 200
@@ -110,6 +114,14 @@ def test_tokens_end(serve: Serve, fsync: Fsync) -> None:
         # The last token's end opens nothing.
         assert server.get("/services", token).status == 401
     assert "revoked" in fsync("list")
+
+
+def test_a_token_that_is_rotated_twice_ends_with_its_first_grace(online: Online) -> None:
+    tokens = TokenStore(online.client, PROJECT)
+    old, _ = tokens.create("game", 0, None, False)
+    tokens.rotate(old.id, 10, 20, None)
+    tokens.rotate(old.id, 11, 1000, None)
+    assert tokens.get(old.id).revoked == 20
 
 
 def test_personal_data_needs_a_grant_also_where_no_token_does(serve: Serve) -> None:
