@@ -77,26 +77,36 @@ class TokenStore:
                 f"there is no feature service '{service}' in Redis{did_you_mean(service, known)}; "
                 "if it is new, run `fsync online`"
             )
-        identity = secrets.token_hex(4)
-        secret = f"fsync_{identity}_{secrets.token_urlsafe(32)}"
-        token = Token(identity, service, digest_of(secret), created, expires, None, pii, rate)
-        self._put(token)
-        return token, secret
+        return self._issue(service, created, expires, pii, rate)
 
     def rotate(self, identity: str, instant: int, until: int, expires: int | None) -> tuple[Token, str]:
         """Another with the same grants; the old one ends at `until`, once the new one is there."""
         old = self.get(identity)
         if old.state(instant) != "valid":
             raise FsyncError(f"token {identity} is {old.state(instant)}; create a new one")
-        created = self.create(old.service, instant, expires, old.pii, old.rate)
-        self.revoke(identity, until if old.revoked is None else min(until, old.revoked))
-        return created
+        issued = self._issue(old.service, instant, expires, old.pii, old.rate)
+        self.revoke(identity, until)
+        return issued
 
     def revoke(self, identity: str, instant: int) -> Token:
-        """It stays listed: a project whose last token is revoked is closed, not open."""
-        token = msgspec.structs.replace(self.get(identity), revoked=instant)
+        """It stays listed: a project whose last token is revoked is closed, not open.
+
+        An end that was set before is not put off.
+        """
+        token = self.get(identity)
+        earlier = instant if token.revoked is None else min(instant, token.revoked)
+        token = msgspec.structs.replace(token, revoked=earlier)
         self._put(token)
         return token
+
+    def _issue(
+        self, service: str, created: int, expires: int | None, pii: bool, rate: int
+    ) -> tuple[Token, str]:
+        identity = secrets.token_hex(4)
+        secret = f"fsync_{identity}_{secrets.token_urlsafe(32)}"
+        token = Token(identity, service, digest_of(secret), created, expires, None, pii, rate)
+        self._put(token)
+        return token, secret
 
     def _put(self, token: Token) -> None:
         self._client.hset(self._key, token.id, msgspec.json.encode(token))

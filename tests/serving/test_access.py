@@ -6,6 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sync.cli import app
+from sync.online import layout
 from sync.online.tokens import TokenStore
 
 from .conftest import PROJECT, Online, Serve, Server
@@ -122,6 +123,14 @@ def test_a_token_that_is_rotated_twice_ends_with_its_first_grace(online: Online)
     tokens.rotate(old.id, 10, 20, None)
     tokens.rotate(old.id, 11, 1000, None)
     assert tokens.get(old.id).revoked == 20
+
+
+def test_a_token_is_rotated_also_while_its_service_is_not_in_redis(online: Online) -> None:
+    tokens = TokenStore(online.client, PROJECT)
+    old, _ = tokens.create("game", 0, None, True, rate=7)
+    online.client.delete(layout.services_key(PROJECT))
+    new, _ = tokens.rotate(old.id, 10, 20, None)
+    assert (new.service, new.pii, new.rate) == ("game", True, 7)
 
 
 def test_personal_data_needs_a_grant_also_where_no_token_does(serve: Serve) -> None:
