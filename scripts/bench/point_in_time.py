@@ -6,8 +6,7 @@
 Every measurement is a process of its own, which writes the training set to Parquet; the forms take turns, and
 the figures are medians. `one pass` is an ASOF join on the struct (event, created) that carries the features;
 `by row number` is an ASOF join on keys and event alone, with the features fetched afterwards. Neither of them
-knows what was known when. DuckDB is set as fsync sets it, for all forms, and takes the memory it may have:
-`--memory 1GB` shows that less will do.
+knows what was known when. DuckDB takes the memory it may have: `--memory 1GB` shows that less will do.
 """
 
 import argparse
@@ -21,8 +20,6 @@ from pathlib import Path
 import duckdb
 from compiled import ROOT, compile_project
 from memory import peak
-
-from sync.warehouse.duckdb import KEPT_MEMORY
 
 SKEWS = {
     "flat": "cast(floor({u} * {players}) as bigint)",
@@ -116,7 +113,6 @@ def work(path: Path, memory: str | None) -> None:
     sql = sys.stdin.read()
     with duckdb.connect(str(path), read_only=True) as warehouse:
         warehouse.execute("set preserve_insertion_order = false")
-        warehouse.execute("set block_allocator_memory = ?", [KEPT_MEMORY])
         if memory:
             warehouse.execute("set memory_limit = ?", [memory])
         start = time.perf_counter()

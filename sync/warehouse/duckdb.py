@@ -19,8 +19,6 @@ LOCK_WAIT_SECONDS = 8.0
 # Another scan of the table costs less than a join that spills to disk.
 ENTITIES_PER_PART = 1_000_000
 ROWS_PER_BATCH = 50_000
-# What a part of a query gave back, its next part takes, up to this much; else the system clears it anew.
-KEPT_MEMORY = "2GB"
 T = TypeVar("T")
 # Of a file that this process has open already; from DuckDB 2 on.
 _IN_USE = tuple(getattr(duckdb, name) for name in ("ResourceInUseException",) if hasattr(duckdb, name))
@@ -192,12 +190,7 @@ def _configure(connection: duckdb.DuckDBPyConnection, project: Project, target: 
         for extension in settings.get("extensions") or []:
             name = extension if isinstance(extension, str) else extension["name"]
             connection.execute(f"load {name}")
-        named = settings.get("settings") or {}
-        if "block_allocator_memory" not in named:
-            # DuckDB 1.4 does not know it, and it never shrinks.
-            with suppress(duckdb.CatalogException, duckdb.InvalidInputException):
-                connection.execute("set block_allocator_memory = ?", [KEPT_MEMORY])
-        for name, value in named.items():
+        for name, value in (settings.get("settings") or {}).items():
             connection.execute(f"set {name} = ?", [value])
         for attachment in settings.get("attach") or []:
             _attach(connection, attachment, project)

@@ -1,12 +1,10 @@
 import json
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from sync import FsyncError
-from sync.project import Target, open_project, read_target
-from sync.warehouse.duckdb import open_duckdb
+from sync.project import open_project, read_target
 from tests.conftest import Arcade
 
 
@@ -112,15 +110,3 @@ def test_the_target_path(arcade: Arcade, monkeypatch: pytest.MonkeyPatch) -> Non
     assert open_project(arcade.path).target_path == arcade.path / "build"
     monkeypatch.delenv("DBT_TARGET_PATH")
     assert open_project(arcade.path).target_path == arcade.path / "target"
-
-
-@pytest.mark.parametrize(
-    ("settings", "holds"), [({}, "1.8 GiB"), ({"block_allocator_memory": "1GB"}, "953.6 MiB")]
-)
-def test_what_duckdb_keeps_of_its_memory(tmp_path: Path, settings: dict[str, str], holds: str) -> None:
-    (tmp_path / "dbt_project.yml").write_text("{name: shop, profile: shop}")
-    duckdb.connect(str(tmp_path / "shop.duckdb")).close()
-    target = Target("dev", {"type": "duckdb", "path": "shop.duckdb", "settings": settings}, tmp_path)
-    with open_duckdb(open_project(tmp_path), target) as warehouse:
-        (found,) = warehouse.row("select value from duckdb_settings() where name = 'block_allocator_memory'")
-    assert found == holds
