@@ -14,7 +14,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from sync import FeatureStore
-from sync.cli import app
+from sync.cli import app, priority
 from sync.redis_server import RedisServer
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -26,7 +26,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith(("DBT_", "FSYNC_", "ARCADE_")):
             monkeypatch.delenv(name)
     # Commands run in this process, which no one could give its priority back.
-    monkeypatch.setattr(os, "nice", lambda _: 0)
+    monkeypatch.setattr(priority, "step_back", lambda: None)
 
 
 @pytest.fixture(scope="session")

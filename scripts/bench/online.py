@@ -31,16 +31,16 @@ COLUMNS = {
 }
 MODEL = "select 1"
 SYNC = """
-import json, os, sys, time
+import json, sys, time
 from memory import peak
 from sync import FeatureStore
-from sync.cli.online import NICE
+from sync.cli.priority import step_back
 store = FeatureStore(sys.argv[1], redis_url=sys.argv[2])
 store.registry, store.target
 import sync.online.synchronize
 options = json.loads(sys.argv[3])
 if not options.get("max_speed"):
-    os.nice(NICE)  # as the command does
+    step_back()  # as the command does
 start = time.perf_counter()
 (result,) = store.sync(**options)
 seconds = time.perf_counter() - start

@@ -1,8 +1,8 @@
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sync.cli import priority
 from sync.cli.failures import note
 from sync.cli.options import (
     Json,
@@ -20,8 +20,6 @@ from sync.cli.options import (
 
 if TYPE_CHECKING:
     from sync.online.run import SyncResult
-
-NICE = 10
 
 
 def online(
@@ -62,9 +60,9 @@ def online(
     log_format: LogFormat = Log.text,
 ) -> None:
     """Put each feature view's newest rows into Redis."""
-    if not max_speed and hasattr(os, "nice"):
+    if not max_speed:
         # Redis and its readers come first where they share this machine.
-        os.nice(NICE)
+        priority.step_back()
     store = open_store(project_dir, profiles_dir, profile, target, redis_url, maximum_bytes_billed)
 
     from sync.cli.progress import reporter

@@ -16,9 +16,9 @@ class Speed(NamedTuple):
     threads: int | None = None
 
 
-# Readers wait little behind four small batches; behind more and larger ones Redis is busiest. A Redis on the
-# same machine wants a core for itself.
-THROTTLED = Speed(50, 4, max((os.cpu_count() or 1) // 2, 1))
+# Behind two small batches readers wait no longer than they do otherwise; behind more and larger ones Redis is
+# busiest. A Redis on the same machine wants a core for itself.
+THROTTLED = Speed(50, 2, max((os.cpu_count() or 1) // 2, 1))
 MAXIMUM = Speed(200, 8)
 
 

@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +24,18 @@ def test_help_and_version(arcade: Arcade) -> None:
         shown = arcade.fsync(*command, "--help")
         assert shown.exit_code == 0
         assert "Usage: fsync" in shown.stdout or "Usage: root" in shown.stdout
+
+
+@pytest.mark.parametrize(("arguments", "scheduled"), [([], "SCHED_IDLE"), (["--max-speed"], "SCHED_OTHER")])
+def test_a_sync_takes_what_others_leave_unless_told(
+    arguments: list[str], scheduled: str, tmp_path: Path
+) -> None:
+    script = (
+        "import atexit, os, sys; from sync.cli import app; "
+        f"atexit.register(lambda: print(os.sched_getscheduler(0) == os.{scheduled})); app(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", script, "online", "--project-dir", tmp_path, *arguments]
+    assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "True\n"
 
 
 @pytest.mark.parametrize("arguments", [["onlin"], ["online", "--slect", "x"], ["get"], ["get", "player_day"]])
