@@ -148,7 +148,7 @@ def _in_order(views: Sequence[ViewPlan], columns: Sequence[Column]) -> Any:
     if places == list(range(starts[-1])):
         return None
     if len(places) == 1:
-        return lambda values: (values[places[0]],)
+        return itemgetter(slice(places[0], places[0] + 1))
     return itemgetter(*places)
 
 
