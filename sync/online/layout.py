@@ -7,6 +7,7 @@ fsync:{<project>/<view>@<version>}:lock     string: who is syncing the view
 fsync:{<project>/<view>@<version>}:pushed   sorted set: entity key -> created µs, of rows that were pushed
 fsync:{<project>/<view>@<version>}:stray    sorted set: entity key -> event µs, of pushed rows that the
                                             warehouse never got
+fsync:{<project>/<view>@<version>}:mixed    string: rows were pushed since a sync last wrote all of them
 fsync:{<project>/<view>@<version>}:staging  string: the token of the rows being written aside
 fsync:{<project>}:views                     hash: view -> the version of a bare name ("" = unversioned)
 fsync:{<project>}:services                  hash: feature service -> JSON list of references
@@ -58,6 +59,10 @@ class ViewKeys(NamedTuple):
     @property
     def stray(self) -> str:
         return f"{self.stem}:stray"
+
+    @property
+    def mixed(self) -> str:
+        return f"{self.stem}:mixed"
 
     @property
     def staging(self) -> str:

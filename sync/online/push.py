@@ -66,8 +66,8 @@ def _merge(client: Any, keys: ViewKeys, shard: int, meta: ViewMeta, count: int, 
         token = (client.get(keys.staging) or b"").decode()
         aside = keys.aside(token) if token else keys.rows
         command = packed(
-            *("EVAL", scripts.MERGE, "6", keys.rows, keys.meta, keys.pushed, keys.staging, aside, keys.lock),
-            *(meta.fingerprint if shard == 0 else "", "", token),
+            *("EVAL", scripts.MERGE, "7", keys.rows, keys.meta, keys.pushed, keys.staging, aside, keys.lock),
+            *(keys.mixed, meta.fingerprint if shard == 0 else "", "", token),
             rows=strings,
             strings=2 * count,
         )
@@ -139,10 +139,7 @@ def _shaped(view: FeatureView, connection: duckdb.DuckDBPyConnection, created: i
     incomplete = warehouse.row(f"select count(*) from given where {missing}")[0]
     if incomplete:
         raise FsyncError(f"{view.reference}: {incomplete} of the rows lack a key or an event timestamp")
-    keys = ", ".join(f"k{i}" for i in range(len(view.join_keys)))
-    return f"""
-select * from (select {", ".join(values)}, {event} as e, {known_at} as c from given)
-qualify rank() over (partition by {keys} order by e desc, c desc) = 1"""
+    return f"select {', '.join(values)}, {event} as e, {known_at} as c from given"
 
 
 def _labels(view: FeatureView) -> Iterator[str]:

@@ -39,7 +39,7 @@ class PushedRows(NamedTuple):
 
     def carry(self, watermark: int, former: Sequence[ViewKeys], new: Sequence[Sequence[str]]) -> int:
         """Put what the warehouse does not know of former shards into new ones: into their rows and, once
-        these are in place, what is `pushed` there. How many entities.
+        these are in place, what is `pushed` and `mixed` there. How many entities.
         """
         return sum(
             self.client.eval(scripts.CARRY, 1 + len(keys), old.rows, *keys, f"{watermark:016}", *fields)
@@ -58,10 +58,10 @@ def settle(client: Any, project: str, meta: ViewMeta) -> None:
     own = layout.shard_keys(project, meta.reference, meta.shards, meta.fingerprint)
     former = layout.shard_keys(project, meta.reference, meta.replaced.shards, meta.replaced.fingerprint)[1:]
     if meta.replaced.kin and meta.source:
-        places = [(keys.rows, keys.pushed) for keys in own[1:]]
+        places = [(keys.rows, keys.pushed, keys.mixed) for keys in own[1:]]
         PushedRows(client, own).carry(meta.source.watermark, former, places)
     for keys in former:
-        for key in (keys.rows, keys.pushed, keys.stray):
+        for key in (keys.rows, keys.pushed, keys.stray, keys.mixed):
             client.unlink(key)
     client.hdel(own[0].meta, "replaced")
 

@@ -36,11 +36,15 @@ from (select e, c, {key} as key, {json} as json, case {bad} end as bad from {bat
 
 
 class Frames(NamedTuple):
-    """Rows of one shard, each two RESP bulk strings (entity key, value), without copying."""
+    """Rows of one shard, each two RESP bulk strings (entity key, value), without copying.
+
+    `later`: their events are later than any that was synced.
+    """
 
     shard: int
     data: memoryview
     offsets: memoryview
+    later: bool = False
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -72,19 +76,25 @@ class Renderer:
             yield from self._frames(f"({self._rendered()})")
 
     def keep(self, batches: RecordBatchReader) -> int:
-        """Read all rows; FsyncError when one cannot be served or two tie. How many keys there are."""
+        """Read rows and keep the newest of each key; how many keys there are.
+
+        Raises FsyncError when one of those cannot be served, or two different ones tie.
+        """
         with self._reading(batches):
-            self._connection.execute(f"create or replace temp table kept as {self._rendered()}")
+            self._keep(self._rendered())
             counted = self._row("select count(*), count(distinct key), count(bad) from kept")
             rows, keys, bad = counted or (0, 0, 0)
+            if rows > keys:
+                self._keep("from kept qualify rank() over (partition by key order by e desc, c desc) = 1")
             if bad:
                 self._refuse_unservable()
             if rows > keys:
                 self._refuse_conflicts()
-                self._connection.execute(
-                    "create or replace temp table kept as select distinct on (key) * from kept"
-                )
+                self._keep("select distinct on (key) * from kept")
             return int(keys)
+
+    def _keep(self, sql: str) -> None:
+        self._connection.execute(f"create or replace temp table kept as {sql}")
 
     def _refuse_unservable(self) -> None:
         bad = self._row(
@@ -105,10 +115,11 @@ class Renderer:
                 "break the tie in the model"
             )
 
-    def kept(self) -> Iterator[Frames]:
-        """Frames of the rows that were kept, a key once."""
+    def kept(self, synced: int = END) -> Iterator[Frames]:
+        """Frames of the rows that were kept, a key once. `synced`: the latest event that was synced, µs."""
         with self._failures():
-            yield from self._frames("kept")
+            yield from self._frames(f"kept where e <= {synced}")
+            yield from self._frames(f"kept where e > {synced}", later=True)
 
     def fields(self, batches: RecordBatchReader) -> Iterator[list[str]]:
         """Entity keys of batches that have the columns of the keys alone."""
@@ -116,7 +127,7 @@ class Renderer:
             for batch in arrow_reader(self._connection, f"select {self._key()} from batches", ROWS_PER_BATCH):
                 yield batch.column(0).to_pylist()
 
-    def _frames(self, rendered: str) -> Iterator[Frames]:
+    def _frames(self, rendered: str, *, later: bool = False) -> Iterator[Frames]:
         example = "case when bad is not null then key end"
         sql = f"select frame, e, c, shard, bad, {example} from {rendered}"
         bad: dict[int, tuple[int, str]] = {}
@@ -133,7 +144,7 @@ class Renderer:
                 if len(own):
                     _, offsets, data = own.buffers()
                     bounds = memoryview(offsets).cast("i")[own.offset : own.offset + len(own) + 1]
-                    yield Frames(shard, memoryview(data), bounds)
+                    yield Frames(shard, memoryview(data), bounds, later)
         if bad:
             position = min(bad)
             raise self._unservable(position, *bad[position])

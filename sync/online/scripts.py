@@ -11,10 +11,11 @@ ASIDE_SECONDS = 600
 # The rows of a view that is in Redis as `fingerprint`, each put in its place unless a newer one stands there.
 # At a tie the warehouse is right. What is pushed, and newer, goes into the rows being written aside, too, and
 # is kept in mind until the warehouse sends as much. A sync that has its lock no more writes nothing: it would
-# bring back what its successor removed.
-# KEYS: rows, meta, pushed, staging, aside, lock.
+# bring back what its successor removed. Where nothing was pushed, rows of later events than any that was
+# synced need no comparison.
+# KEYS: rows, meta, pushed, staging, aside, lock, mixed.
 # ARGV: fingerprint (of pushed rows, on the first shard), owner of the lock ("": pushed rows), token of those
-# aside, field, row, … (a field once)
+# aside or, of a sync, '1' if all events are later, field, row, … (a field once)
 MERGE = f"""
 if ARGV[1] ~= '' and redis.call('HGET', KEYS[2], 'fingerprint') ~= ARGV[1] then
     return redis.error_reply('REDEFINED')
@@ -22,6 +23,9 @@ end
 local pushed = ARGV[2] == ''
 if not pushed and redis.call('GET', KEYS[6]) ~= ARGV[2] then return redis.error_reply('LOST') end
 if pushed and (redis.call('GET', KEYS[4]) or '') ~= ARGV[3] then return redis.error_reply('STAGING') end
+if not pushed and ARGV[3] == '1' and redis.call('EXISTS', KEYS[3], KEYS[7]) == 0 then
+    return {{redis.call('HSET', KEYS[1], unpack(ARGV, 4)), (#ARGV - 3) / 2, 0}}
+end
 local sub, fields, given, newer = string.sub, {{}}, {{}}, {{}}
 for i = 4, #ARGV, 2 do
     fields[i / 2 - 1], given[i / 2 - 1] = ARGV[i], ARGV[i + 1]
@@ -52,6 +56,7 @@ if pushed and #rows > 0 then
         names[#names + 1], values[#values + 1] = rows[i], rows[i + 1]
     end
     redis.call('ZADD', KEYS[3], unpack(scores))
+    redis.call('SET', KEYS[7], '')
     if ARGV[3] ~= '' then
         merge(KEYS[5], names, values)
         redis.call('EXPIRE', KEYS[5], {ASIDE_SECONDS})
@@ -65,7 +70,8 @@ return {{added, #rows / 2, kept}}
 """
 
 # What is aside takes the place of a shard's rows. KEYS: lock, rows, aside, retired, staging, stray, pushed,
-# meta. ARGV: owner of the lock, '1' if what was pushed stays, field of the meta, value, … (none: it stays)
+# meta, mixed. ARGV: owner of the lock, '1' if what was pushed stays, field of the meta, value, … (none: it
+# stays)
 SWAP = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return redis.error_reply('LOST') end
 if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[4]) end
@@ -76,6 +82,7 @@ end
 redis.call('UNLINK', KEYS[4])
 redis.call('DEL', KEYS[5], KEYS[6])
 if ARGV[2] ~= '1' then redis.call('DEL', KEYS[7]) end
+if redis.call('EXISTS', KEYS[7]) == 0 then redis.call('DEL', KEYS[9]) end
 if #ARGV > 2 then
     redis.call('DEL', KEYS[8])
     redis.call('HSET', KEYS[8], unpack(ARGV, 3))
@@ -134,7 +141,7 @@ return {{#fields, #gone}}
 """
 
 # Pushed rows that the warehouse does not know go where the new rows are: aside, before these take the place
-# of all, or in place. KEYS: rows, new rows, pushed of the new rows (once they are in place).
+# of all, or in place. KEYS: rows, new rows, pushed and mixed of the new rows (once they are in place).
 # ARGV: the warehouse's watermark, field, its row's created timestamp when it was pushed, field, …
 CARRY = f"""
 local fields, pushed = {{}}, {{}}
@@ -158,7 +165,10 @@ if #rows > 0 then
     redis.call('HSET', KEYS[2], unpack(rows))
     if not KEYS[3] then redis.call('EXPIRE', KEYS[2], {ASIDE_SECONDS}) end
 end
-if KEYS[3] and #scores > 0 then redis.call('ZADD', KEYS[3], unpack(scores)) end
+if KEYS[3] and #scores > 0 then
+    redis.call('ZADD', KEYS[3], unpack(scores))
+    redis.call('SET', KEYS[4], '')
+end
 return #rows / 2
 """
 

@@ -119,11 +119,11 @@ class ViewWriter:
 
     def _swap_shard(self, keys: ViewKeys, meta: Mapping[str, str]) -> None:
         rows = (keys.rows, keys.aside(self._token), keys.retired(self._token))
-        marks = (keys.staging, keys.stray, keys.pushed, keys.meta)
+        marks = (keys.staging, keys.stray, keys.pushed, keys.meta, keys.mixed)
         said = (self._lock.owner, "1" if self._keeps_pushed else "", *chain(*meta.items()))
         # The client would say it again if the answer got lost, and done twice it takes the rows away.
         with self._fenced(), Pipe(self._client, keys.rows, in_flight=1) as once:
-            once.send(packed("EVAL", scripts.SWAP, "8", keys.lock, *rows, *marks, *said), lambda _: None)
+            once.send(packed("EVAL", scripts.SWAP, "9", keys.lock, *rows, *marks, *said), lambda _: None)
 
     def staged(self) -> int:
         return sum(self._client.hlen(keys.aside(self._token)) for keys in self._shards)
@@ -154,9 +154,9 @@ class ViewWriter:
                 head = [
                     "EVALSHA",
                     scripted[frame.shard],
-                    "6",
-                    *(keys.rows, keys.meta, keys.pushed, keys.staging, keys.rows, keys.lock),
-                    *("", self._lock.owner, ""),
+                    "7",
+                    *(keys.rows, keys.meta, keys.pushed, keys.staging, keys.rows, keys.lock, keys.mixed),
+                    *("", self._lock.owner, "1" if frame.later else ""),
                 ]
                 for rows, strings in frame.parts(self._speed.rows):
                     pipes[frame.shard].send(packed(*head, rows=strings, strings=2 * rows), count(rows))

@@ -212,7 +212,9 @@ class Lifecycle:
         assert meta
         assert (meta.replaced, meta.pending) == (None, None)
         shards = layout.shard_keys("arcade", VIEW, meta.shards, meta.fingerprint)
-        own = {shards[0].meta} | {key for keys in shards for key in (keys.rows, keys.pushed, keys.stray)}
+        own = {shards[0].meta}
+        for keys in shards:
+            own |= {keys.rows, keys.pushed, keys.stray, keys.mixed}
         for key in client.scan_iter("fsync:{arcade/*"):
             assert key.decode() in own or 0 <= client.ttl(key) <= 600, key
         for keys in shards:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from sync import FsyncError
+from sync.online import scripts
 from sync.online.synchronize import Progress
 from sync.online.write import ViewWriter
 from tests.conftest import Arcade
@@ -15,6 +16,7 @@ from tests.conftest import Arcade
 VIEW = "player_activity@2"
 ROWS = "fsync:{arcade/player_activity@2}:rows"
 PUSHED = "fsync:{arcade/player_activity@2}:pushed"
+MIXED = "fsync:{arcade/player_activity@2}:mixed"
 STRAY = "fsync:{arcade/player_activity@2}:stray"
 START = datetime(2024, 3, 1)
 
@@ -169,6 +171,33 @@ def test_a_row_that_the_warehouse_never_gets_expires(empty: Arcade) -> None:
     assert (empty.client.zrange(STRAY, 0, -1), stored(empty)) == ([b"moved"], {"other": 4, "moved": 3})
     (result,) = sync([VIEW], as_of=at(1430))
     assert (result.full, result.removed, stored(empty)) == (None, 1, {"other": 4})
+
+
+def test_a_later_row_is_compared_with_one_that_was_pushed_before(
+    empty: Arcade, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = empty.store()
+    # A push that is killed when its rows are in: the meta does not know of their events.
+    monkeypatch.setattr(scripts, "NEWEST", "return 0")
+    store.push(VIEW, [row("a", 5, 1, 5)])
+    load(empty, [row("b", 2, 3, 2)])
+    store.sync([VIEW], as_of=at(6))
+    load(empty, [row("a", 4, 5, 4), row("b", 4, 5, 4)])
+    store.sync([VIEW], as_of=at(6))
+    assert stored(empty) == {"a": 5, "b": 4}
+
+
+def test_rows_that_were_pushed_are_mixed_with_others_until_all_are_written_anew(empty: Arcade) -> None:
+    store = empty.store()
+    store.push(VIEW, [row("a", 1, 1, 1), row("b", 1, 3, 1)])
+    load(empty, [row("a", 1, 2, 1)])
+    for full_refresh in (False, True):
+        store.sync([VIEW], as_of=at(4), full_refresh=full_refresh)
+        assert empty.client.exists(MIXED), "b's row is not the warehouse's"
+    load(empty, [row("b", 1, 4, 1)])
+    for full_refresh in (False, True):
+        store.sync([VIEW], as_of=at(4), full_refresh=full_refresh)
+        assert empty.client.exists(MIXED) == (not full_refresh)
 
 
 def test_more_strays_than_one_step_takes(empty: Arcade) -> None:
