@@ -1,4 +1,4 @@
-"""What Redis does in one step, as Lua. Every row is compared by (event, created), its sortable prefix.
+"""What Redis does in one step, as Lua. Rows are compared by (event, created), their sortable prefix.
 
 A batch stays far below the near 4,000 pairs at which Lua's `unpack` fails.
 """
