@@ -68,6 +68,11 @@ class ViewKeys(NamedTuple):
     def staging(self) -> str:
         return f"{self.stem}:staging"
 
+    @property
+    def data(self) -> tuple[str, ...]:
+        """The rows, and what is noted of them."""
+        return self.rows, self.pushed, self.stray, self.mixed
+
     def aside(self, token: str) -> str:
         return f"{self.stem}:next:{token}"
 

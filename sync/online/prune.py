@@ -33,6 +33,6 @@ def prune(client: Any, project: str, references: Iterable[str]) -> Iterator[str]
             if meta:
                 settle(client, project, meta)
             for shard in keys:
-                for key in (shard.meta, shard.rows, shard.pushed, shard.stray, shard.mixed, shard.staging):
+                for key in (shard.meta, *shard.data, shard.staging):
                     client.unlink(key)
         yield reference

@@ -61,7 +61,7 @@ def settle(client: Any, project: str, meta: ViewMeta) -> None:
         places = [(keys.rows, keys.pushed, keys.mixed) for keys in own[1:]]
         PushedRows(client, own).carry(meta.source.watermark, former, places)
     for keys in former:
-        for key in (keys.rows, keys.pushed, keys.stray, keys.mixed):
+        for key in keys.data:
             client.unlink(key)
     client.hdel(own[0].meta, "replaced")
 

@@ -115,11 +115,14 @@ class Renderer:
                 "break the tie in the model"
             )
 
-    def kept(self, synced: int = END) -> Iterator[Frames]:
-        """Frames of the rows that were kept, a key once. `synced`: the latest event that was synced, µs."""
+    def kept(self, synced: int | None = None) -> Iterator[Frames]:
+        """Frames of the rows that were kept, a key once. `synced`: the latest event that was synced, µs, or None."""
         with self._failures():
-            yield from self._frames(f"kept where e <= {synced}")
-            yield from self._frames(f"kept where e > {synced}", later=True)
+            if synced is None:
+                yield from self._frames("kept")
+            else:
+                yield from self._frames(f"kept where e <= {synced}")
+                yield from self._frames(f"kept where e > {synced}", later=True)
 
     def fields(self, batches: RecordBatchReader) -> Iterator[list[str]]:
         """Entity keys of batches that have the columns of the keys alone."""

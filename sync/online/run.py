@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from sync.engine import Engine
 from sync.errors import FsyncError
-from sync.instants import END, now, to_text
+from sync.instants import now, to_text
 from sync.online import layout
 from sync.online.ahead import read_ahead
 from sync.online.layout import Source, ViewMeta
@@ -125,7 +125,7 @@ class Run(NamedTuple):
             if rows:
                 writer.announce(reached)
             # What an interrupted sync wrote may be of later events.
-            merged = writer.merge(renderer.kept(END if live.pending else live.max_event))
+            merged = writer.merge(renderer.kept(None if live.pending else live.max_event))
         removed = 0
         if view.ttl is None:
             writer.pushed.forget(watermark)
