@@ -116,7 +116,7 @@ class Renderer:
             )
 
     def kept(self, synced: int | None = None) -> Iterator[Frames]:
-        """Frames of the rows that were kept, a key once. `synced`: the latest event that was synced, µs, or None."""
+        """Frames of the rows that were kept, a key once. `synced`: the latest event synced, µs, or None."""
         with self._failures():
             if synced is None:
                 yield from self._frames("kept")
