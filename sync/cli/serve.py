@@ -28,7 +28,8 @@ def serve(
     max_entities: Annotated[int, typer.Option(min=1, help="Most entities in one request.")] = 1000,
 ) -> None:
     """Serve features over HTTP, from Redis alone."""
-    from sync.serving.server import Listen, run
+    from sync.serving.listen import Listen
+    from sync.serving.server import run
     from sync.serving.settings import Settings
 
     if project is None or redis_url is None:
@@ -47,5 +48,9 @@ def serve(
         max_body=max_body,
         max_entities=max_entities,
     )
-    note(f"fsync: serving {project} at http://{host}:{port} (docs at /docs)")
-    run(settings, Listen(host, port, workers), open_to_all=open_to_all)
+
+    def bound(port: int) -> None:
+        at = f"[{host}]" if ":" in host else host
+        note(f"fsync: serving {project} at http://{at}:{port} (docs at /docs)")
+
+    run(settings, Listen(host, port, workers), open_to_all=open_to_all, bound=bound)

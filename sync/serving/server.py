@@ -1,28 +1,26 @@
 """Starts uvicorn, after it is clear that nobody reads who should not."""
 
 import signal
+import socket
+import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import NamedTuple
 
 import msgspec
 
 from sync.errors import FsyncError
+from sync.serving.listen import Listen, listening
 from sync.serving.settings import Settings
 
 NEEDED = ("uvicorn", "httptools", "uvloop", "hiredis")
 STOP_SECONDS = 10
 
 
-class Listen(NamedTuple):
-    host: str
-    port: int
-    workers: int
-
-
-def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
-    """Serves until SIGTERM or SIGINT; requests under way are answered first."""
+def run(settings: Settings, listen: Listen, *, open_to_all: bool, bound: Callable[[int], None]) -> None:
+    """Serves until SIGTERM or SIGINT; requests under way are answered first. `bound` is told the port."""
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise FsyncError(f"fsync serve needs {', '.join(missing)}; run `pip install 'fsync[serve]'`")
@@ -35,25 +33,26 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool) -> None:
             f"{listen.host} is reached by others and {settings.project} has no token; create one with "
             "`fsync token create SERVICE`, or serve to everyone with --open"
         )
+    sockets = listening(listen)
+    bound(sockets[0].getsockname()[1])
     # As Ctrl-C: otherwise uvicorn ends the process by the signal, and the folder stays.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="fsync-serve-") as folder:
         shared = folder if listen.workers > 1 else None
         msgspec.structs.replace(settings, closed=closed, workers_folder=shared).to_environment()
-        _run(listen)
+        _run(sockets, listen.workers)
 
 
-def _run(listen: Listen) -> None:
-    import uvicorn
+def _run(sockets: list[socket.socket], workers: int) -> None:
+    from uvicorn import Config, Server
+    from uvicorn.supervisors import Multiprocess
 
     from sync.serving.http import HttpProtocol
 
-    uvicorn.run(
+    config = Config(
         "sync.serving.app:application",
         factory=True,
-        host=listen.host,
-        port=listen.port,
-        workers=listen.workers,
+        workers=workers,
         loop="uvloop",
         http=HttpProtocol,
         ws="none",
@@ -64,6 +63,14 @@ def _run(listen: Listen) -> None:
         timeout_graceful_shutdown=STOP_SECONDS,
         backlog=2048,
     )
+    if workers > 1:
+        Multiprocess(config, sockets=sockets).run()
+        return
+    server = Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets)
+    if not server.started:
+        sys.exit("fsync: the server could not start")
 
 
 def is_loopback(host: str) -> bool:
