@@ -7,10 +7,12 @@ What it knows of BigQuery's own: time zone UTC, types of the outside world (no i
 import ctypes
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any, Self
 
 import tzdata
@@ -32,6 +34,7 @@ KINDS = {
     "NUMERIC": type_pb2.TYPE_NUMERIC,
 }
 NAMES = {kind: name for name, kind in KINDS.items()}
+CATALOGS = 16
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -65,6 +68,7 @@ class Table:
         for row in self.content.table_data.row:
             yield tuple(map(_decode, row.cell))
 
+    @cached_property
     def without_rows(self) -> Self:
         return type(self)(self.columns, self.of({}, ()).content)
 
@@ -130,6 +134,8 @@ class GoogleSQL:
         module = wasmtime.Module.from_file(self._store.engine, str(get_wasm_path()))
         self._exports = linker.instantiate(self._store, module).exports(self._store)
         self._export("_initialize")()
+        # With the tables, whose ids must stay theirs.
+        self._catalogs: OrderedDict[tuple[tuple[str, int], ...], tuple[int, dict[str, Table]]] = OrderedDict()
         self._language = options_pb2.LanguageOptionsProto()
         self._call(
             "GetLanguageOptions", service.LanguageOptionsRequest(maximum_features=True), self._language
@@ -140,17 +146,15 @@ class GoogleSQL:
 
     def analyze(self, sql: str, tables: Mapping[str, Table]) -> Any:
         """The statement as resolved; GoogleSQLError when a name, a type or a signature is wrong."""
-        request = service.AnalyzeRequest(sql_statement=sql)
-        self._describe(request, tables)
+        request = service.AnalyzeRequest(sql_statement=sql, registered_catalog_id=self._catalog(tables))
+        self._set(request.options)
         response = service.AnalyzeResponse()
         self._call("Analyze", request, response)
         return response.resolved_statement
 
     def query(self, sql: str, tables: Mapping[str, Table]) -> Table:
-        request = service.PrepareQueryRequest(sql=sql)
-        self._describe(request, tables)
-        for name, table in tables.items():
-            request.table_content[name].CopyFrom(table.content)
+        request = service.PrepareQueryRequest(sql=sql, registered_catalog_id=self._catalog(tables))
+        self._set(request.options)
         prepared = service.PrepareQueryResponse()
         self._call("PrepareQuery", request, prepared)
         number = prepared.prepared.prepared_query_id
@@ -161,15 +165,30 @@ class GoogleSQL:
             self._call("UnprepareQuery", service.UnprepareQueryRequest(prepared_query_id=number), None)
         return Table({column.name: column.type for column in prepared.prepared.columns}, result.content)
 
-    def _describe(self, request: Any, tables: Mapping[str, Table]) -> None:
-        request.options.language_options.CopyFrom(self._language)
-        request.options.default_timezone = "UTC"
-        catalog = request.simple_catalog
-        catalog.builtin_function_options.language_options.CopyFrom(self._language)
-        for name, table in tables.items():
-            described = catalog.table.add(name=name)
-            for column, kind in table.columns.items():
-                described.column.add(name=column).type.CopyFrom(kind)
+    def _set(self, options: Any) -> None:
+        options.language_options.CopyFrom(self._language)
+        options.default_timezone = "UTC"
+
+    def _catalog(self, tables: Mapping[str, Table]) -> int:
+        """Of these tables. Asked of the same ones again, it need not be told of them and of all functions."""
+        key = tuple((name, id(table)) for name, table in sorted(tables.items()))
+        if key not in self._catalogs:
+            if len(self._catalogs) == CATALOGS:
+                _, (oldest, _) = self._catalogs.popitem(last=False)
+                self._call("UnregisterCatalog", service.UnregisterRequest(registered_id=oldest), None)
+            request = service.RegisterCatalogRequest()
+            catalog = request.simple_catalog
+            catalog.builtin_function_options.language_options.CopyFrom(self._language)
+            for name, table in tables.items():
+                described = catalog.table.add(name=name)
+                for column, kind in table.columns.items():
+                    described.column.add(name=column).type.CopyFrom(kind)
+                request.table_content[name].CopyFrom(table.content)
+            response = service.RegisterResponse()
+            self._call("RegisterCatalog", request, response)
+            self._catalogs[key] = response.registered_id, dict(tables)
+        self._catalogs.move_to_end(key)
+        return self._catalogs[key][0]
 
     def _call(self, method: str, request: Message, response: Message | None) -> None:
         """A call of ZetaSQL's local service: protocol buffers, in the module's memory."""

@@ -2,7 +2,7 @@
 
 import queue
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -42,15 +42,17 @@ class Warehouse:
 
     def execute(self, sql: str) -> Done:
         """Any statement is analyzed whole; what it selects is evaluated."""
-        sql = for_the_evaluator(sql)
+        sql = for_the_evaluator(sql).strip()
         tokens = sqlglot.tokenize(sql, read="bigquery")
         words = [token.text.lower() for token in tokens[:5]]
         with self._engine() as engine:
-            tables = self._named(sql, engine)
+            # What it makes anew need not be there, let alone be evaluated.
+            made = NAME.findall(sql)[:1] if words[0] == "create" else []
+            tables = self._named(sql, engine, made)
             if words[0] in ("select", "with", "("):
                 # Asked for no rows but for their types, as dbt does for a contract.
                 if sql.lower().endswith("limit 0"):
-                    tables = {name: table.without_rows() for name, table in tables.items()}
+                    tables = {name: table.without_rows for name, table in tables.items()}
                 return Done("SELECT", engine.query(sql, tables))
             resolved = engine.analyze(sql, tables)
             if words[:2] == ["alter", "table"] and words[3:5] == ["set", "options"]:
@@ -105,8 +107,9 @@ class Warehouse:
         finally:
             self._engines.put(engine)
 
-    def _named(self, sql: str, engine: GoogleSQL) -> dict[str, Table]:
-        names = {name for name in NAME.findall(sql) if name in self.tables or name in self.views}
+    def _named(self, sql: str, engine: GoogleSQL, made: Sequence[str] = ()) -> dict[str, Table]:
+        known = self.tables.keys() | self.views.keys()
+        names = (set(NAME.findall(sql)) & known).difference(made)
         return {name: self._rows(name, engine) for name in sorted(names)}
 
     def _rows(self, name: str, engine: GoogleSQL) -> Table:
