@@ -3,13 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sync.errors import FsyncError
+from sync.online.address import parse_address
 
 
 class RedisUnavailable(FsyncError):
@@ -25,7 +26,6 @@ _HINTS = {
     "LOADING": "is still loading its data; try again in a moment",
     "CLUSTERDOWN": "is a Cluster of which some slots are served by nobody",
 }
-SENTINEL_PORT = 26379
 _SETTINGS: dict[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_timeout": 60,
@@ -68,27 +68,19 @@ def _single(url: str) -> "redis.Redis":
 
 
 def _sentinel(url: str) -> "redis.Redis":
-    parts = urlsplit(url)
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    primary, _, database = parts.path.strip("/").partition("/")
-    if not hosts or not primary:
-        raise ValueError("a Sentinel's URL is redis+sentinel://host:26379/<primary's name>/<db>")
-    user, _, password = credentials.partition(":")
-    settings = dict(_SETTINGS)
-    if parts.scheme == "rediss+sentinel":
-        settings["ssl"] = True
-    settings |= {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    addresses = [
-        (host, int(port or SENTINEL_PORT)) for host, _, port in (h.partition(":") for h in hosts.split(","))
-    ]
-    sentinel = redis.Sentinel(addresses, socket_connect_timeout=5, socket_timeout=5)  # type: ignore[no-untyped-call]
+    address = parse_address(url)
+    sentinel = redis.Sentinel(  # type: ignore[no-untyped-call]
+        [(server.host, server.port) for server in address.servers],
+        socket_connect_timeout=5,
+        socket_timeout=5,
+    )
     client: redis.Redis = sentinel.master_for(  # type: ignore[no-untyped-call]
-        primary,
-        db=int(database or 0),
-        username=unquote(user) or None,
-        password=unquote(password) or None,
+        address.primary,
+        db=address.database,
+        username=address.username,
+        password=address.password,
         retry=Retry(NoBackoff(), 1),
-        **settings,
+        **_SETTINGS | ({"ssl": True} if address.secure else {}) | address.options,
     )
     return client
 

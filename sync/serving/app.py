@@ -23,8 +23,9 @@ from sync.serving.metrics import Metrics
 from sync.serving.openapi import DOCS, openapi
 from sync.serving.reader import Reader
 from sync.serving.reading import Question, batch, columnar, rows, services, single
-from sync.serving.redis_pipe import RedisDown, RedisPipe
+from sync.serving.redis_pipe import RedisDown
 from sync.serving.requests import TooMany, decode_batch, decode_online, decode_rows, decode_single
+from sync.serving.servers import Servers
 from sync.serving.settings import Settings
 from sync.serving.workers import Workers
 
@@ -68,9 +69,9 @@ _READS = {
 class Application:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.redis = RedisPipe(settings.redis_url, settings.timeout)
-        self.reader = Reader(self.redis)
-        self.keeper = CatalogKeeper(self.redis, settings.project)
+        self.servers = Servers(settings.redis_url, settings.timeout)
+        self.reader = Reader(self.servers)
+        self.keeper = CatalogKeeper(self.servers, settings.project)
         self.metrics, self.workers = Metrics(), Workers(settings.workers_folder)
         self.access = Access(closed=settings.closed, pii=settings.pii)
         self.max_body, self.timeout = settings.max_body, settings.timeout
@@ -90,7 +91,7 @@ class Application:
 
     async def _lifespan(self, receive: Any, send: Any) -> None:
         await receive()
-        await self.redis.open()
+        await self.servers.open()
         await self.keeper.open()
         # What is there now stays: no collection needs to look at it again.
         gc.collect()
@@ -103,7 +104,7 @@ class Application:
         telling.cancel()
         self.workers.tell(self.metrics)
         await self.keeper.close()
-        await self.redis.close()
+        await self.servers.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _tell(self) -> None:

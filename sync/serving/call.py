@@ -14,9 +14,9 @@ from sync.online.resolve import UnknownName
 from sync.serving.catalog import Catalog, CatalogKeeper
 from sync.serving.found import Found
 from sync.serving.metrics import Metrics
-from sync.serving.reader import PlanOutdated, Reader
+from sync.serving.reader import Reader
 from sync.serving.reading import Question
-from sync.serving.redis_pipe import RedisDown
+from sync.serving.redis_pipe import Outdated, RedisDown
 
 _tasks: set[asyncio.Task[None]] = set()
 
@@ -75,7 +75,7 @@ class Call:
             self._reader.ask(question.lookups, question.as_of, self._arrived)
 
     def _arrived(self, found: "list[Found] | FsyncError") -> None:
-        if isinstance(found, PlanOutdated):
+        if isinstance(found, Outdated):
             self._later(self._catalog, found)
             return
         if isinstance(found, FsyncError):

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-import hiredis
-
 from sync.errors import FsyncError
 from sync.online import layout
 from sync.online.layout import ViewMeta
 from sync.online.resolve import Resolver
 from sync.online.tokens import Token, unpack_token
-from sync.serving.redis_pipe import RedisDown, RedisPipe, pack, refused
+from sync.serving.redis_pipe import Outdated, RedisDown
+from sync.serving.servers import Servers
 
 REFRESH_SECONDS = 1.0
 # An unknown name is looked up again in Redis; not more often than this, so the asker waits a little.
@@ -50,8 +49,8 @@ class Catalog:
 
 
 class CatalogKeeper:
-    def __init__(self, redis: RedisPipe, project: str) -> None:
-        self._redis, self._project = redis, project
+    def __init__(self, servers: Servers, project: str) -> None:
+        self._servers, self._project = servers, project
         self._catalog: Catalog | None = None
         self._loading: asyncio.Task[Catalog] | None = None
         self._loaded_at = 0.0
@@ -82,7 +81,7 @@ class CatalogKeeper:
         # Older versions are in no list of views: one that was asked for and is there is kept in mind.
         pinned = {name for name in map(_pinned, references) if name and name not in seen.metas}
         if pinned:
-            stored = await self._hashes(
+            stored = await self._servers.hashes(
                 [layout.view_keys(self._project, name).meta for name in sorted(pinned)]
             )
             found = {name for name, fields in zip(sorted(pinned), stored, strict=True) if fields}
@@ -109,11 +108,14 @@ class CatalogKeeper:
             return await self._load()
         except RedisDown:
             raise
+        except Outdated as error:
+            raise RedisDown(str(error), "cluster") from None
         except (FsyncError, ValueError) as error:
             raise RedisDown(f"what Redis holds of {self._project} is damaged: {error}", "damaged") from None
 
     async def _load(self) -> Catalog:
-        views, services, tokens = await self._hashes(
+        await self._servers.look()
+        views, services, tokens = await self._servers.hashes(
             [
                 layout.views_key(self._project),
                 layout.services_key(self._project),
@@ -141,7 +143,7 @@ class CatalogKeeper:
         references |= {pinned for service in services for text in service if (pinned := _pinned(text))}
         references |= self._pinned
         names = sorted(references)
-        stored = await self._hashes([layout.view_keys(self._project, name).meta for name in names])
+        stored = await self._servers.hashes([layout.view_keys(self._project, name).meta for name in names])
         metas: dict[str, ViewMeta] = {}
         damaged: dict[str, str] = {}
         for name, fields in zip(names, stored, strict=True):
@@ -151,15 +153,6 @@ class CatalogKeeper:
             except FsyncError as error:
                 damaged[name] = f"{name}: {error}"
         return metas, damaged
-
-    async def _hashes(self, keys: list[str]) -> list[dict[bytes, bytes]]:
-        if not keys:
-            return []
-        replies = await self._redis.ask(b"".join(pack("HGETALL", key) for key in keys), len(keys))
-        for reply in replies:
-            if isinstance(reply, hiredis.ReplyError):
-                raise refused(reply)
-        return [dict(zip(reply[::2], reply[1::2], strict=True)) for reply in replies]
 
 
 def _pinned(reference: str) -> str | None:

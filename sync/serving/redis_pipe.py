@@ -4,14 +4,14 @@ import asyncio
 import ssl
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import hiredis
 
 from sync.errors import FsyncError
+from sync.online.address import Server
 
 WATCH_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -25,36 +25,17 @@ class RedisDown(FsyncError):
         self.kind = kind
 
 
-class Address(NamedTuple):
-    host: str
-    port: int
-    path: str | None
+class Outdated(FsyncError):
+    """What a worker knew of Redis is no longer so: it may ask again once it has looked anew."""
+
+
+class Login(NamedTuple):
+    """What a server is told first. `tls`: None for a connection in the clear."""
+
     database: int
     username: str | None
     password: str | None
-    secure: bool
-
-
-def parse_address(url: str) -> Address:
-    """redis://, rediss:// or unix://. The message of a bad one repeats no password."""
-    try:
-        parts = urlsplit(url)
-        query = parse_qs(parts.query)
-        in_path = parts.path.strip("/") if parts.scheme != "unix" else ""
-        database = int(query.get("db", [in_path or "0"])[0])
-        if parts.scheme not in ("redis", "rediss", "unix"):
-            raise ValueError
-        return Address(
-            host=parts.hostname or "localhost",
-            port=parts.port or 6379,
-            path=unquote(parts.path) if parts.scheme == "unix" else None,
-            database=database,
-            username=unquote(parts.username) if parts.username else None,
-            password=unquote(parts.password) if parts.password else None,
-            secure=parts.scheme == "rediss",
-        )
-    except ValueError:
-        raise FsyncError("the Redis URL is none; write redis://host:6379/0") from None
+    tls: ssl.SSLContext | None
 
 
 def pack(*words: "str | bytes") -> bytes:
@@ -150,12 +131,23 @@ class _Connection(asyncio.Protocol):
 
 
 class RedisPipe:
-    def __init__(self, url: str, timeout: float) -> None:
-        self._address = parse_address(url)
+    """`locate` says where the server is now, or raises RedisDown; it is asked before each attempt to connect.
+
+    `at`, `mode`: of the server that was connected last; its mode is `standalone`, `cluster` or `sentinel`.
+    """
+
+    def __init__(self, locate: Callable[[], Awaitable[Server]], login: Login, timeout: float) -> None:
+        self._locate, self._login = locate, login
         self._timeout = timeout
+        self.at: Server | None = None
+        self.mode = ""
         self._connection: _Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._why = RedisDown("Redis is not connected yet; try again", "connection")
+
+    @property
+    def is_connected(self) -> bool:
+        return self._connection is not None
 
     async def open(self) -> None:
         """Connects, and stays connected until closed. Returns after the first attempt, whatever its end."""
@@ -170,6 +162,11 @@ class RedisPipe:
                 await self._task
         if self._connection:
             self._connection.abort("connection", "the server is stopping")
+
+    def leave(self, why: str) -> None:
+        """The server it is connected to, for the one that is told next."""
+        if self._connection:
+            self._connection.abort("connection", why)
 
     def send(self, commands: bytes, replies: int, done: Done) -> None:
         if self._connection is None:
@@ -209,34 +206,49 @@ class RedisPipe:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _connect(self) -> _Connection:
-        loop, address = asyncio.get_running_loop(), self._address
+        loop, login, at = asyncio.get_running_loop(), self._login, await self._locate()
 
         def protocol() -> _Connection:
             return _Connection(self._timeout)
 
-        if address.path is not None:
-            _, connection = await loop.create_unix_connection(protocol, address.path)
+        if at.path is not None:
+            _, connection = await loop.create_unix_connection(protocol, at.path)
         else:
-            context = ssl.create_default_context() if address.secure else None
-            _, connection = await loop.create_connection(protocol, address.host, address.port, ssl=context)
-        greetings = [("CLIENT", "SETNAME", "fsync-serve"), ("SELECT", str(address.database)), ("PING",)]
-        if address.password is not None:
-            user = [address.username] if address.username else []
-            greetings.insert(0, ("AUTH", *user, address.password))
+            _, connection = await loop.create_connection(protocol, at.host, at.port, ssl=login.tls)
+        greetings = [
+            ("CLIENT", "SETNAME", "fsync-serve"),
+            ("HELLO",),
+            ("SELECT", str(login.database)),
+            ("PING",),
+        ]
+        if login.password is not None:
+            user = [login.username] if login.username else []
+            greetings.insert(0, ("AUTH", *user, login.password))
         try:
             replies = await connection.ask(
                 b"".join(pack(*greeting) for greeting in greetings), len(greetings)
             )
             for greeting, reply in zip(greetings, replies, strict=True):
-                if isinstance(reply, hiredis.ReplyError) and greeting[0] != "CLIENT":
+                if isinstance(reply, hiredis.ReplyError) and greeting[0] not in ("CLIENT", "HELLO"):
                     raise refused(reply)
         except BaseException:
             connection.abort("connection", "Redis refused the connection")
             raise
+        self.at, self.mode = at, _mode(replies[-3])
         return connection
 
 
-def refused(reply: Exception) -> RedisDown:
+def _mode(hello: Any) -> str:
+    if isinstance(hello, hiredis.ReplyError):
+        return "standalone"
+    said = dict(zip(hello[::2], hello[1::2], strict=True))
+    mode: bytes = said.get(b"mode", b"standalone")
+    return mode.decode()
+
+
+def refused(reply: Exception) -> FsyncError:
     """Of Redis' own words only the first: the others may repeat what was sent."""
     word = str(reply).split(" ", 1)[0].rstrip(":")
+    if word == "MOVED":
+        return Outdated("Redis has moved what was asked for; try again")
     return RedisDown(f"Redis refuses to answer ({word}); try again later", "refused")

@@ -24,9 +24,9 @@ def run(settings: Settings, listen: Listen, *, open_to_all: bool, bound: Callabl
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise FsyncError(f"fsync serve needs {', '.join(missing)}; run `pip install 'fsync[serve]'`")
-    from sync.serving.redis_pipe import parse_address
+    from sync.serving.servers import address_of
 
-    parse_address(settings.redis_url)
+    address_of(settings.redis_url)
     closed = not open_to_all and not is_loopback(listen.host)
     if closed and not _has_tokens(settings):
         raise FsyncError(
@@ -82,12 +82,11 @@ def is_loopback(host: str) -> bool:
 
 def _has_tokens(settings: Settings) -> bool:
     """Whether there is any; True also while Redis cannot be asked: the server is closed until it can."""
-    import redis
-
+    from sync.online.connect import RedisUnavailable, connect, redis_failures
     from sync.online.layout import tokens_key
 
     try:
-        with redis.Redis.from_url(settings.redis_url, socket_connect_timeout=1, socket_timeout=1) as client:
+        with connect(settings.redis_url) as client, redis_failures(settings.redis_url):
             return bool(client.exists(tokens_key(settings.project)))
-    except redis.RedisError:
+    except RedisUnavailable:
         return True

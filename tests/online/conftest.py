@@ -108,3 +108,35 @@ def cluster(start: Start) -> list[Server]:
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
     return nodes
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    subprocess.run(
+        [
+            *(
+                "openssl",
+                "req",
+                "-x509",
+                "-newkey",
+                "rsa:2048",
+                "-nodes",
+                "-days",
+                "2",
+                "-subj",
+                "/CN=localhost",
+            ),
+            *(
+                "-addext",
+                "subjectAltName=DNS:localhost,IP:127.0.0.1",
+                "-keyout",
+                "key.pem",
+                "-out",
+                "cert.pem",
+            ),
+        ],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
+    return tmp_path / "cert.pem"

@@ -1,6 +1,5 @@
 """Redis as it is run in earnest: a Cluster, Sentinels, TLS, users with few rights."""
 
-import subprocess
 import time
 from datetime import datetime
 from pathlib import Path
@@ -217,38 +216,6 @@ def test_sentinels_know_the_primary(arcade: Arcade, start: Start, tmp_path: Path
 def test_a_sentinels_url_without_a_name(arcade: Arcade) -> None:
     with pytest.raises(FsyncError, match="a Sentinel's URL is redis\\+sentinel://"):
         store_of(arcade, "redis+sentinel://127.0.0.1:1").sync(as_of=AS_OF)
-
-
-@pytest.fixture
-def certificate(tmp_path: Path) -> Path:
-    subprocess.run(
-        [
-            *(
-                "openssl",
-                "req",
-                "-x509",
-                "-newkey",
-                "rsa:2048",
-                "-nodes",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=localhost",
-            ),
-            *(
-                "-addext",
-                "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                "-keyout",
-                "key.pem",
-                "-out",
-                "cert.pem",
-            ),
-        ],
-        cwd=tmp_path,
-        check=True,
-        capture_output=True,
-    )
-    return tmp_path / "cert.pem"
 
 
 def test_tls_and_users_with_no_more_rights_than_they_need(

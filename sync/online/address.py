@@ -1,0 +1,68 @@
+"""What a Redis URL says."""
+
+from typing import NamedTuple
+from urllib.parse import parse_qs, unquote, urlsplit
+
+SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
+PORT, SENTINEL_PORT = 6379, 26379
+
+
+class Server(NamedTuple):
+    """A host and its port, or the path of a socket."""
+
+    host: str
+    port: int
+    path: str | None = None
+
+
+class Address(NamedTuple):
+    """`servers`: the one, any of a Cluster, or the Sentinels that know the `primary`.
+
+    `options`: of the query, but for the database.
+    """
+
+    servers: tuple[Server, ...]
+    primary: str | None
+    database: int
+    username: str | None
+    password: str | None
+    secure: bool
+    options: dict[str, str]
+
+
+def parse_address(url: str) -> Address:
+    """Raises ValueError in words that repeat nothing of the URL, which may hold a password."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise ValueError("it begins with redis://, rediss://, unix:// or redis+sentinel://")
+    options = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    hosts, primary, database = parts.netloc.rpartition("@")[2], None, ""
+    try:
+        if parts.scheme == "unix":
+            servers = [Server("localhost", PORT, unquote(parts.path))]
+        elif parts.scheme.endswith("+sentinel"):
+            primary, _, database = parts.path.strip("/").partition("/")
+            servers = [_sentinel(host) for host in hosts.split(",") if host]
+        else:
+            database = parts.path.strip("/")
+            servers = [Server(parts.hostname or "localhost", parts.port or PORT)]
+        number = int(options.pop("db", database or "0"))
+    except ValueError:
+        raise ValueError("its port or its database is no number") from None
+    if primary == "" or not servers:
+        raise ValueError("a Sentinel's URL is redis+sentinel://host:26379/<primary's name>/<db>")
+    return Address(
+        tuple(servers),
+        primary,
+        number,
+        unquote(user) or None,
+        unquote(password) or None,
+        parts.scheme.startswith("rediss"),
+        options,
+    )
+
+
+def _sentinel(host: str) -> Server:
+    name, _, port = host.partition(":")
+    return Server(name, int(port or SENTINEL_PORT))
