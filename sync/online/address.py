@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
 PORT, SENTINEL_PORT = 6379, 26379
+SENTINEL_URL = "redis+sentinel://host:26379/<primary's name>/<db>"
 
 
 class Server(NamedTuple):
@@ -51,7 +52,7 @@ def parse_address(url: str) -> Address:
     except ValueError:
         raise ValueError("its port or its database is no number") from None
     if primary == "" or not servers:
-        raise ValueError("a Sentinel's URL is redis+sentinel://host:26379/<primary's name>/<db>")
+        raise ValueError(f"a Sentinel's URL is {SENTINEL_URL}")
     return Address(
         tuple(servers),
         primary,

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sync.errors import FsyncError
-from sync.online.address import parse_address
+from sync.online.address import SENTINEL_URL, parse_address
 
 
 class RedisUnavailable(FsyncError):
@@ -47,7 +47,10 @@ def connect(url: str) -> Any:
         ) from None
     with redis_failures(url):
         client.ping()
-        if _mode(client) != "cluster":
+        mode = _mode(client)
+        if mode == "sentinel":
+            raise RedisUnavailable(f"Redis at {redact(url)} is a Sentinel; write {SENTINEL_URL}")
+        if mode != "cluster":
             return client
         client.close()
         return redis.RedisCluster.from_url(url, **_SETTINGS)

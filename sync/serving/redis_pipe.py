@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import hiredis
 
 from sync.errors import FsyncError
-from sync.online.address import Server
+from sync.online.address import SENTINEL_URL, Server
 
 WATCH_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -133,7 +133,7 @@ class _Connection(asyncio.Protocol):
 class RedisPipe:
     """`locate` says where the server is now, or raises RedisDown; it is asked before each attempt to connect.
 
-    `at`, `mode`: of the server that was connected last; its mode is `standalone`, `cluster` or `sentinel`.
+    `at`, `mode`: of the server that was connected last; its mode is `standalone` or `cluster`.
     """
 
     def __init__(self, locate: Callable[[], Awaitable[Server]], login: Login, timeout: float) -> None:
@@ -198,6 +198,12 @@ class RedisPipe:
                 self._why = RedisDown("the connection to Redis broke; try again", "connection")
             except RedisDown as error:
                 self._why = error
+            except ssl.SSLCertVerificationError as error:
+                self._why = RedisDown(
+                    f"Redis' certificate is not trusted ({error.verify_message}); the URL may name its "
+                    "authority: ?ssl_ca_certs=FILE",
+                    "tls",
+                )
             except (OSError, TimeoutError):
                 self._why = RedisDown("Redis cannot be reached; try again", "connection")
             self._connection = None
@@ -228,13 +234,16 @@ class RedisPipe:
             replies = await connection.ask(
                 b"".join(pack(*greeting) for greeting in greetings), len(greetings)
             )
+            mode = _mode(replies[-3])
+            if mode == "sentinel":
+                raise RedisDown(f"this is a Sentinel; write {SENTINEL_URL}", "sentinel")
             for greeting, reply in zip(greetings, replies, strict=True):
                 if isinstance(reply, hiredis.ReplyError) and greeting[0] not in ("CLIENT", "HELLO"):
                     raise refused(reply)
         except BaseException:
             connection.abort("connection", "Redis refused the connection")
             raise
-        self.at, self.mode = at, _mode(replies[-3])
+        self.at, self.mode = at, mode
         return connection
 
 

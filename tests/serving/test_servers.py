@@ -177,6 +177,10 @@ def test_another_primary_is_followed_while_the_former_answers(
         store_of(arcade, primary.url).sync(as_of=AS_OF)
     server = serve(url=f"redis+sentinel://127.0.0.1:{port}/features/0")
     assert scores(server)[0] == 0
+    astray = f"redis://127.0.0.1:{port}/0"
+    assert "this is a Sentinel; write" in serve(url=astray).get("/ready").json["error"]
+    with pytest.raises(FsyncError, match=r"is a Sentinel; write redis\+sentinel://"):
+        store_of(arcade, astray).sync(as_of=AS_OF)
     with redis.Redis(port=port) as sentinel, Asking(server) as asking:
         sentinel.execute_command("SENTINEL", "REMOVE", "features")
         sentinel.execute_command("SENTINEL", "MONITOR", "features", "127.0.0.1", other.port, 1)
@@ -204,7 +208,8 @@ def test_tls_by_an_authority_of_ones_own_and_a_user_with_few_rights(
     server = serve(url=f"rediss://fsync_server:secret@{where}?{trusted}")
     assert scores(server) == list(range(len(PLAYERS)))
     stranger = serve(url=f"rediss://fsync_server:secret@{where}")
-    assert stranger.get("/ready").status == 503
+    answer = stranger.get("/ready")
+    assert (answer.status, "certificate is not trusted" in answer.json["error"]) == (503, True)
     careless = serve(url=f"rediss://fsync_server:secret@{where}?ssl_cert_reqs=none")
     assert careless.get("/ready").status == 200
 
