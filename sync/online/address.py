@@ -1,6 +1,6 @@
-"""What a Redis URL says."""
+"""What a Redis URL says, and what the server behind it says of itself."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, unquote, urlsplit
 
 SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel")
@@ -67,3 +67,10 @@ def parse_address(url: str) -> Address:
 def _sentinel(host: str) -> Server:
     name, _, port = host.partition(":")
     return Server(name, int(port or SENTINEL_PORT))
+
+
+def mode_of(hello: Any) -> str:
+    """`standalone`, `cluster` or `sentinel`, from HELLO's answer: pairs in a mapping or in a row."""
+    said = hello if isinstance(hello, dict) else dict(zip(hello[::2], hello[1::2], strict=False))
+    mode = said.get(b"mode", b"standalone")
+    return mode.decode() if isinstance(mode, bytes) else str(mode)

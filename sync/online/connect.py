@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from sync.errors import FsyncError
-from sync.online.address import SENTINEL_URL, parse_address
+from sync.online.address import SENTINEL_URL, mode_of, parse_address
 
 
 class RedisUnavailable(FsyncError):
@@ -89,14 +89,11 @@ def _sentinel(url: str) -> "redis.Redis":
 
 
 def _mode(client: "redis.Redis") -> str:
-    """`standalone`, `cluster` or `sentinel`, as HELLO says, which every user may ask."""
+    """As HELLO says, which every user may ask."""
     try:
-        said: Any = client.execute_command("HELLO")  # type: ignore[no-untyped-call]
+        return mode_of(client.execute_command("HELLO"))  # type: ignore[no-untyped-call]
     except redis.ResponseError:
         return "standalone"
-    pairs = said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=False))
-    mode = pairs.get(b"mode", b"standalone")
-    return mode.decode() if isinstance(mode, bytes) else str(mode)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import hiredis
 
 from sync.errors import FsyncError
-from sync.online.address import SENTINEL_URL, Server
+from sync.online.address import SENTINEL_URL, Server, mode_of
 
 WATCH_SECONDS = 0.05
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
@@ -234,7 +234,8 @@ class RedisPipe:
             replies = await connection.ask(
                 b"".join(pack(*greeting) for greeting in greetings), len(greetings)
             )
-            mode = _mode(replies[-3])
+            hello = replies[greetings.index(("HELLO",))]
+            mode = "standalone" if isinstance(hello, hiredis.ReplyError) else mode_of(hello)
             if mode == "sentinel":
                 raise RedisDown(f"this is a Sentinel; write {SENTINEL_URL}", "sentinel")
             for greeting, reply in zip(greetings, replies, strict=True):
@@ -245,14 +246,6 @@ class RedisPipe:
             raise
         self.at, self.mode = at, mode
         return connection
-
-
-def _mode(hello: Any) -> str:
-    if isinstance(hello, hiredis.ReplyError):
-        return "standalone"
-    said = dict(zip(hello[::2], hello[1::2], strict=True))
-    mode: bytes = said.get(b"mode", b"standalone")
-    return mode.decode()
 
 
 def refused(reply: Exception) -> FsyncError:

@@ -26,14 +26,14 @@ def scatter(servers: Servers, reads: Sequence[Read], done: Callable[[], None]) -
             done()
 
     for read in reads:
-        check, *rows = read.commands() or [b""]
-        if not rows:
+        commands = read.commands()
+        if not commands:
             read.take([])
             one_less()
         elif len(read.view.rows) == 1:
-            _in_one_slot(servers, read, b"".join([MULTI, check, *rows, EXEC]), one_less)
+            _in_one_slot(servers, read, b"".join([MULTI, *commands, EXEC]), one_less)
         else:
-            _Shards(servers, read, check, one_less).send(rows)
+            _Shards(servers, read, commands, one_less).send()
     if not reads:
         done()
 
@@ -50,14 +50,16 @@ def _in_one_slot(servers: Servers, read: Read, commands: bytes, done: Callable[[
 
 
 class _Shards:
-    def __init__(self, servers: Servers, read: Read, check: bytes, done: Callable[[], None]) -> None:
-        self._servers, self._read, self._check, self._done = servers, read, check, done
-        self._rows: list[Any] = []
-        self._left = 0
+    def __init__(
+        self, servers: Servers, read: Read, commands: Sequence[bytes], done: Callable[[], None]
+    ) -> None:
+        self._servers, self._read, self._done = servers, read, done
+        self._check, *self._commands = commands
+        self._left = len(self._commands)
+        self._rows: list[Any] = [None] * self._left
 
-    def send(self, commands: Sequence[bytes]) -> None:
-        self._rows, self._left = [None] * len(commands), len(commands)
-        for place, (key, command) in enumerate(zip(self._read.keys, commands, strict=True)):
+    def send(self) -> None:
+        for place, (key, command) in enumerate(zip(self._read.keys, self._commands, strict=True)):
             self._servers.send(key, command, 1, partial(self._arrived, place))
 
     def _arrived(self, place: int, replies: "list[Any] | RedisDown") -> None:

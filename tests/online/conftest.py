@@ -91,6 +91,18 @@ def start(tmp_path: Path) -> Iterator[Start]:
             server.process.wait()
 
 
+def sentinel_of(primary: Server, start: Start, tmp_path: Path) -> int:
+    """Its port."""
+    port = free_port()
+    config = tmp_path / "sentinel.conf"
+    config.write_text(
+        f"port {port}\nsentinel monitor features 127.0.0.1 {primary.port} 1\n"
+        "sentinel down-after-milliseconds features 500\nsentinel failover-timeout features 3000\n"
+    )
+    start(str(config), "--sentinel", port=port)
+    return port
+
+
 @pytest.fixture
 def cluster(start: Start) -> list[Server]:
     """Three primaries that share the slots."""

@@ -12,7 +12,7 @@ from sync import FeatureStore, FsyncError
 from sync.online import layout
 from sync.online.write import ViewWriter
 from tests.conftest import Arcade
-from tests.online.conftest import Server, Start, free_port
+from tests.online.conftest import Server, Start, free_port, sentinel_of
 
 AS_OF = "2024-03-08"
 VIEW = "player_activity@2"
@@ -185,13 +185,7 @@ def test_shards_that_cannot_be(arcade: Arcade, shards: object) -> None:
 def test_sentinels_know_the_primary(arcade: Arcade, start: Start, tmp_path: Path) -> None:
     primary = start("--save", "")
     replica = start("--save", "", "--replicaof", "127.0.0.1", str(primary.port))
-    port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {port}\nsentinel monitor features 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds features 500\nsentinel failover-timeout features 3000\n"
-    )
-    start(str(config), "--sentinel", port=port)
+    port = sentinel_of(primary, start, tmp_path)
     url = f"redis+sentinel://127.0.0.1:{port}/features/0"
     assert store_of(arcade, url).sync(as_of=AS_OF)
     with redis.Redis(port=replica.port) as client:

@@ -16,7 +16,7 @@ from sync.errors import FsyncError
 from sync.serving.servers import address_of
 from tests.conftest import Arcade
 from tests.online.conftest import Server as Redis
-from tests.online.conftest import Start, certificate, cluster, free_port, start
+from tests.online.conftest import Start, certificate, cluster, free_port, sentinel_of, start
 from tests.online.test_servers import AS_OF, in_shards, many_players, store_of
 
 from .conftest import PROJECT, Serve, Server
@@ -134,18 +134,6 @@ def test_slots_that_move_are_found_again(cluster: list[Redis], serve: Serve) -> 
     assert set(asking.statuses) <= {200, 503}
     assert set(asking.answers) == {(0,)}
     assert scores(server) == list(range(len(PLAYERS)))
-
-
-def sentinel_of(primary: Redis, start: Start, tmp_path: Path) -> int:
-    """Its port."""
-    port = free_port()
-    config = tmp_path / "sentinel.conf"
-    config.write_text(
-        f"port {port}\nsentinel monitor features 127.0.0.1 {primary.port} 1\n"
-        "sentinel down-after-milliseconds features 500\nsentinel failover-timeout features 3000\n"
-    )
-    start(str(config), "--sentinel", port=port)
-    return port
 
 
 def test_a_primary_that_dies_is_replaced(arcade: Arcade, start: Start, serve: Serve, tmp_path: Path) -> None:
