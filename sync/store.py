@@ -331,11 +331,8 @@ class FeatureStore:
         Builds in a scratch DuckDB file; dbt's start-up and as many builds as instants, and one.
         """
         from sync.lint.time_travel import time_travel
-        from sync.registry.compiled import compile_project
 
-        target = self.target
-        compiled = compile_project(self.project, target, self._profile)
-        return time_travel(self.project, target, compiled, view, instants, seed)
+        return time_travel(self.project, self.target, view, instants=instants, seed=seed)
 
     def _current_registry(self) -> Registry:
         registry = self.registry

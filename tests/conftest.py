@@ -1,9 +1,10 @@
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,11 +30,30 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(priority, "step_back", lambda: None)
 
 
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
+    """A folder that the first of pytest's workers to ask for it makes, and all of them read."""
+    base = factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, done = base / name, base / f"{name}.done"
+    with (base / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
+
+
 @pytest.fixture(scope="session")
 def built_arcade(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small dbt project under fixtures/arcade, built once by dbt itself."""
-    directory = tmp_path_factory.mktemp("built") / "arcade"
-    shutil.copytree(FIXTURES / "arcade", directory)
+    return made_once(tmp_path_factory, "arcade", _build_arcade)
+
+
+def _build_arcade(directory: Path) -> None:
+    shutil.copytree(FIXTURES / "arcade", directory, dirs_exist_ok=True)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "ARCADE_", "PYTHONWARNINGS"))}
     dbt = Path(sys.executable).with_name("dbt")
     build = subprocess.run(
@@ -45,7 +65,6 @@ def built_arcade(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert build.returncode == 0, build.stdout + build.stderr
-    return directory
 
 
 class Arcade:

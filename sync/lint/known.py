@@ -5,7 +5,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from sync.errors import FsyncError
-from sync.registry.compiled import CompiledProject
+from sync.registry.manifest import ManifestFile
 
 Kind = Literal["source", "seed", "model"]
 
@@ -47,12 +47,12 @@ class Root(NamedTuple):
     known: str | None
 
 
-def roots(compiled: CompiledProject, view: str) -> list[Root]:
+def roots(manifest: ManifestFile, view: str) -> list[Root]:
     """Of all that a view is made of.
 
     Raises FsyncError for what cannot be cut at an instant, or would write outside the scratch file.
     """
-    tables = compiled.file.decode(Tables)
+    tables = manifest.decode(Tables)
     everything = tables.nodes | tables.sources
     waiting, seen, found = [view], {view}, []
     while waiting:

@@ -9,15 +9,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
+import msgspec
+
 from sync.errors import FsyncError
-from sync.lint.known import instant_sql, roots
-from sync.lint.rebuild import Plan
+from sync.lint.known import instant_sql
+from sync.lint.rebuild import Plan, Travelled
 from sync.project import Project, Target
-from sync.registry.compiled import CompiledProject
-from sync.registry.manifest import Manifest
-from sync.registry.references import parse_view
-from sync.registry.registry import Registry
-from sync.registry.views import FeatureView, feature_views
+from sync.registry.views import FeatureView
 
 SHOWN = 10
 
@@ -44,7 +42,7 @@ class TimeTravel(NamedTuple):
 
 
 def time_travel(
-    project: Project, target: Target, compiled: CompiledProject, name: str, instants: int, seed: int
+    project: Project, target: Target, name: str, *, instants: int = 3, seed: int = 0
 ) -> TimeTravel:
     """Raises FsyncError where a view cannot be built as of the past."""
     if target.settings["type"] != "duckdb":
@@ -52,26 +50,12 @@ def time_travel(
             f"time travel builds in a scratch DuckDB file; target {target.name} is of type "
             f"{target.settings['type']}; give --target one of type duckdb"
         )
-    manifest = compiled.file.decode(Manifest)
-    registry = Registry(project.name, feature_views(manifest), {}, ())
-    view = registry.view(parse_view(name))
     with TemporaryDirectory(prefix="fsync-time-travel-") as scratch:
-        plan = _plan(project, target, compiled, view, Path(scratch), instants, seed)
-        _rebuild(project, plan)
-        chosen = json.loads((Path(scratch) / "instants.json").read_text())
-        file = manifest.nodes[view.model].original_file_path
-        return _compare(view, file, chosen, plan)
+        plan = _plan(project, target, name, Path(scratch), instants, seed)
+        return _compare(_rebuild(plan), plan)
 
 
-def _plan(
-    project: Project,
-    target: Target,
-    compiled: CompiledProject,
-    view: FeatureView,
-    scratch: Path,
-    instants: int,
-    seed: int,
-) -> Plan:
+def _plan(project: Project, target: Target, view: str, scratch: Path, instants: int, seed: int) -> Plan:
     import yaml
 
     path = str(target.settings.get("path", ":memory:"))
@@ -89,40 +73,43 @@ def _plan(
     (scratch / "profiles.yml").write_text(yaml.safe_dump(profile))
     return Plan(
         project=str(project.directory),
-        profiles=str(scratch),
+        name=project.name,
+        view=view,
         profile="fsync",
         target=target.name,
         scratch=str(scratch),
         database=warehouse.stem,
         warehouse=str(warehouse) if warehouse.is_file() else None,
-        selection="+" + view.name + (f".v{view.version}" if view.version else ""),
-        roots=[list(root) for root in roots(compiled, view.model)],
         instants=instants,
         seed=seed,
     )
 
 
-def _rebuild(project: Project, plan: Plan) -> None:
+def _rebuild(plan: Plan) -> Travelled:
     run = subprocess.run(
         [sys.executable, "-m", "sync.lint.rebuild", json.dumps(plan._asdict())],
-        cwd=project.directory,
+        cwd=plan.project,
         env={**os.environ, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if run.returncode != 0:
-        words = " ".join((run.stderr.strip() or run.stdout.strip()).splitlines()[-6:])
-        raise FsyncError(f"time travel could not build {plan.selection.removeprefix('+')}: {words}")
+    if plan.travelled.exists():
+        return msgspec.json.decode(plan.travelled.read_bytes(), type=Travelled)
+    if plan.failure.exists():
+        raise FsyncError(plan.failure.read_text())
+    words = " ".join((run.stderr.strip() or run.stdout.strip()).splitlines()[-6:])
+    raise FsyncError(f"time travel could not build {plan.view}: {words}")
 
 
-def _compare(view: FeatureView, file: str, instants: list[str], plan: Plan) -> TimeTravel:
+def _compare(travelled: Travelled, plan: Plan) -> TimeTravel:
     import duckdb
 
+    view = travelled.view
     compared: dict[str, int] = {}
     differences: list[Difference] = []
     differing = 0
-    for step, instant in enumerate(instants):
+    for step, instant in enumerate(travelled.instants):
         with duckdb.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
             for side in ("full", str(step)):
@@ -135,7 +122,7 @@ def _compare(view: FeatureView, file: str, instants: list[str], plan: Plan) -> T
                 differences += list(sides.differences())[: SHOWN - len(differences)]
     if not any(compared.values()):
         raise FsyncError(f"time travel found no row of {view.reference} to compare; try more --instants")
-    return TimeTravel(view.reference, file, compared, differing, tuple(differences))
+    return TimeTravel(view.reference, travelled.file, compared, differing, tuple(differences))
 
 
 class _Sides:

@@ -1,6 +1,6 @@
 """`dbt build --target bigquery` of the whole project on GoogleSQL's own evaluator, twice: DuckDB's rows.
 
-Of every second player, since the evaluator compares each row of a join with each other.
+Of every sixth player, since the evaluator compares each row of a join with each other.
 """
 
 import csv
@@ -48,7 +48,7 @@ def twice(project: Project, *options: str) -> str:
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project with the events of every second player."""
+    """The project with the events of every sixth player."""
     root = tmp_path_factory.mktemp("project")
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(ROOT / name, root)
@@ -58,7 +58,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with seed.open(newline="") as read:
         events = csv.DictReader(read)
         rows = list(events)
-    players = sorted({row["user_pseudo_id"] for row in rows})[::2]
+    players = sorted({row["user_pseudo_id"] for row in rows})[::6]
     with seed.open("w", newline="") as written:
         writer = csv.DictWriter(written, events.fieldnames or (), lineterminator="\n")
         writer.writeheader()
@@ -124,7 +124,9 @@ def test_the_same_rows_as_on_duckdb(
         right = connection.table(model)
         assert list(found.columns) == right.columns
         compared = [n for n, name in enumerate(right.columns) if name not in OWN_WORDS.get(model, ())]
-        assert counted(found.rows(), compared) == counted(right.fetchall(), compared)
+        rows = counted(right.fetchall(), compared)
+        assert rows
+        assert counted(found.rows(), compared) == rows
 
 
 def counted(rows: Any, columns: list[int]) -> Counter[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import FIXTURES, Arcade
+from tests.conftest import FIXTURES, Arcade, made_once
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "redis://127.0.0.1:1"
@@ -59,8 +59,11 @@ for adapter, target in (("duckdb", "dev"), ("bigquery", "bigquery")):
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Arcade with the package's macros where `dbt deps` puts them; CALLS compiled by dbt under compiled/."""
-    directory = tmp_path_factory.mktemp("offline") / "arcade"
-    shutil.copytree(FIXTURES / "arcade", directory)
+    return made_once(tmp_path_factory, "arcade_with_macros", _build)
+
+
+def _build(directory: Path) -> None:
+    shutil.copytree(FIXTURES / "arcade", directory, dirs_exist_ok=True)
     package = directory / "dbt_packages" / "fsync"
     shutil.copytree(ROOT / "macros", package / "macros")
     (package / "dbt_project.yml").write_text("name: fsync\nversion: 0.1.0\n")
@@ -76,7 +79,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    return directory
 
 
 def _inline(call: tuple[list[str], dict[str, object]]) -> str:

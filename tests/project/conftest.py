@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import made_once
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -64,5 +66,9 @@ class Project:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """The whole project built from the seed, with all of dbt's own tests, and what that printed."""
-    project = Project(ROOT, tmp_path_factory.mktemp("built"))
-    return project, project.dbt("build")
+
+    def build(folder: Path) -> None:
+        (folder / "printed").write_text(Project(ROOT, folder).dbt("build"))
+
+    folder = made_once(tmp_path_factory, "built", build)
+    return Project(ROOT, folder), (folder / "printed").read_text()

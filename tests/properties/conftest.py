@@ -13,6 +13,7 @@ import pytest
 
 from sync.registry.macros import MacroCompiler
 from sync.registry.manifest import ManifestFile
+from tests.conftest import made_once
 from tests.properties import googlesql
 
 HERE = Path(__file__).parent
@@ -44,8 +45,13 @@ class Shapes:
 
 @pytest.fixture(scope="session")
 def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
-    directory = tmp_path_factory.mktemp("properties") / "project"
-    shutil.copytree(HERE / "project", directory)
+    directory = made_once(tmp_path_factory, "shapes", _compile)
+    macros = MacroCompiler(ManifestFile(directory / "duckdb" / "manifest.json").tree, "duckdb")
+    return Shapes(_compiled(directory / "duckdb"), _compiled(directory / "bigquery"), macros)
+
+
+def _compile(directory: Path) -> None:
+    shutil.copytree(HERE / "project", directory, dirs_exist_ok=True)
     package = directory / "dbt_packages" / "fsync"
     shutil.copytree(ROOT / "macros", package / "macros")
     (package / "dbt_project.yml").write_text("name: fsync\nversion: 0.1.0\n")
@@ -54,8 +60,6 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
         [sys.executable, "-c", COMPILE], cwd=directory, env=kept, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    macros = MacroCompiler(ManifestFile(directory / "duckdb" / "manifest.json").tree, "duckdb")
-    return Shapes(_compiled(directory / "duckdb"), _compiled(directory / "bigquery"), macros)
 
 
 def _compiled(target: Path) -> dict[str, str]:
