@@ -171,7 +171,7 @@ def test_compares_with_what_was_synced(arcade: Arcade) -> None:
     activity, skill = models / "player_activity_v2.sql", models / "player_mode_skill.sql"
     activity.write_text(activity.read_text().replace("    sessions,\n", "    sessions + 1 as sessions,\n"))
     skill.write_text("-- per mode\n" + skill.read_text())
-    dbt(arcade, "build")
+    dbt(arcade, "run", "--select", "player_activity", "player_mode_skill")
     changed = arcade.fsync("plan").stdout
     assert changed.splitlines()[:2] == [
         "~ player_activity@2:sessions: changed in computation: expression",
@@ -182,9 +182,9 @@ def test_compares_with_what_was_synced(arcade: Arcade) -> None:
     # The other version is another view; and a run that only looks changes nothing.
     for arguments in (["--select", "player_activity@1"], ["--dry-run"]):
         assert arcade.fsync("online", *arguments).exit_code == 0
-        assert "~ player_activity@2:sessions" in arcade.fsync("plan").stdout
+    assert "~ player_activity@2:sessions" in arcade.fsync("plan").stdout
     assert arcade.fsync("online", "--select", "player_activity").exit_code == 0
-    dbt(arcade, "build")
+    dbt(arcade, "run", "--select", "player_activity")
     assert arcade.fsync("plan").stdout.splitlines()[-1] == "no feature changed"
 
 
