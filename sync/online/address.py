@@ -65,8 +65,8 @@ def parse_address(url: str) -> Address:
 
 
 def _sentinel(host: str) -> Server:
-    name, _, port = host.partition(":")
-    return Server(name, int(port or SENTINEL_PORT))
+    parts = urlsplit(f"//{host}")
+    return Server(parts.hostname or "localhost", parts.port or SENTINEL_PORT)
 
 
 def mode_of(hello: Any) -> str:

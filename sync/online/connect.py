@@ -7,6 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import URL_QUERY_ARGUMENT_PARSERS
 from redis.retry import Retry
 
 from sync.errors import FsyncError
@@ -72,6 +73,8 @@ def _single(url: str) -> "redis.Redis":
 
 def _sentinel(url: str) -> "redis.Redis":
     address = parse_address(url)
+    parsers: dict[str, Any] = {**URL_QUERY_ARGUMENT_PARSERS}
+    options = {name: parsers.get(name, str)(value) for name, value in address.options.items()}
     sentinel = redis.Sentinel(  # type: ignore[no-untyped-call]
         [(server.host, server.port) for server in address.servers],
         socket_connect_timeout=5,
@@ -83,7 +86,7 @@ def _sentinel(url: str) -> "redis.Redis":
         username=address.username,
         password=address.password,
         retry=Retry(NoBackoff(), 1),
-        **_SETTINGS | ({"ssl": True} if address.secure else {}) | address.options,
+        **_SETTINGS | ({"ssl": True} if address.secure else {}) | options,
     )
     return client
 
