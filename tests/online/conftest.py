@@ -113,12 +113,16 @@ def cluster(start: Start) -> list[Server]:
     subprocess.run(
         ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
     )
+    deadline = time.monotonic() + 20
     for node in nodes:
         with redis.Redis(port=node.port) as client:
-            deadline = time.monotonic() + 20
             while client.cluster("info")["cluster_state"] != "ok":
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
+    # That each knows of all slots does not mean that they agree on whose they are.
+    while subprocess.run(["redis-cli", "--cluster", "check", addresses[0]], capture_output=True).returncode:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     return nodes
 
 

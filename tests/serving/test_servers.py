@@ -119,15 +119,16 @@ def test_slots_that_move_are_found_again(cluster: list[Redis], serve: Serve) -> 
     with redis.Redis(port=cluster[1].port, decode_responses=True) as other:
         staying = other.execute_command("CLUSTER", "MYID")
     with Asking(server) as asking:
-        subprocess.run(
+        moved = subprocess.run(
             [
                 *("redis-cli", "--cluster", "reshard", f"127.0.0.1:{cluster[1].port}"),
                 *("--cluster-from", leaving, "--cluster-to", staying),
                 *("--cluster-slots", "6000", "--cluster-yes"),
             ],
-            check=True,
             capture_output=True,
+            text=True,
         )
+        assert moved.returncode == 0, moved.stdout[-2000:] + moved.stderr
         # The one that the URL names.
         cluster[0].kill()
         until(lambda: server.get("/ready").status == 200)
