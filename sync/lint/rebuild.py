@@ -76,7 +76,8 @@ def rebuild(plan: Plan) -> Travelled:
         if not outcome.success:
             results = getattr(outcome.result, "results", None) or []
             said = [str(one.message) for one in results if one.status in ("error", "fail")]
-            words = " ".join(("\n".join(said) or str(outcome.exception)).splitlines()[-6:])
+            lines = ("\n".join(said) or str(outcome.exception)).splitlines()
+            words = " ".join(line.strip() for line in lines[-6:])
             raise FsyncError(f"time travel could not build {plan.view}: {words}")
         _close()
         return outcome.result
