@@ -332,7 +332,7 @@ class FeatureStore:
         """
         from sync.lint.time_travel import time_travel
 
-        return time_travel(self.project, self.target, view, instants=instants, seed=seed)
+        return time_travel(self.project, self.target, view, instants, seed)
 
     def _current_registry(self) -> Registry:
         registry = self.registry

@@ -40,7 +40,6 @@ def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path],
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
             make(folder)
             done.touch()
     return folder
@@ -53,7 +52,7 @@ def built_arcade(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build_arcade(directory: Path) -> None:
-    shutil.copytree(FIXTURES / "arcade", directory, dirs_exist_ok=True)
+    shutil.copytree(FIXTURES / "arcade", directory)
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "ARCADE_", "PYTHONWARNINGS"))}
     dbt = Path(sys.executable).with_name("dbt")
     build = subprocess.run(

@@ -25,7 +25,6 @@ class Plan(NamedTuple):
     """`profile` has the target, with a file in `scratch`; `warehouse` is the user's file, read only."""
 
     project: str
-    name: str
     view: str
     profile: str
     target: str
@@ -49,6 +48,11 @@ class Plan(NamedTuple):
     @property
     def failure(self) -> Path:
         return Path(self.scratch) / "failure"
+
+    def failed(self, said: str) -> FsyncError:
+        """With the last lines of what was said."""
+        words = " ".join(line.strip() for line in said.splitlines()[-6:])
+        return FsyncError(f"time travel could not build {self.view}: {words}")
 
 
 class Travelled(msgspec.Struct):
@@ -76,9 +80,7 @@ def rebuild(plan: Plan) -> Travelled:
         if not outcome.success:
             results = getattr(outcome.result, "results", None) or []
             said = [str(one.message) for one in results if one.status in ("error", "fail")]
-            lines = ("\n".join(said) or str(outcome.exception)).splitlines()
-            words = " ".join(line.strip() for line in lines[-6:])
-            raise FsyncError(f"time travel could not build {plan.view}: {words}")
+            raise plan.failed("\n".join(said) or str(outcome.exception))
         _close()
         return outcome.result
 
@@ -87,7 +89,7 @@ def rebuild(plan: Plan) -> Travelled:
     runner = dbtRunner(manifest=parsed)
     manifest = ManifestFile(target_path / "manifest.json")
     nodes = manifest.decode(Manifest)
-    view = Registry(plan.name, feature_views(nodes), {}, ()).view(parse_view(plan.view))
+    view = Registry(nodes.metadata.project_name, feature_views(nodes), {}, ()).view(parse_view(plan.view))
     upstream = roots(manifest, view.model)
     selection = "+" + view.name + (f".v{view.version}" if view.version else "")
 
@@ -198,4 +200,4 @@ if __name__ == "__main__":
     except FsyncError as error:
         plan.failure.write_text(str(error))
     except duckdb.Error as error:
-        plan.failure.write_text(f"time travel could not build {plan.view}: {str(error).splitlines()[0]}")
+        plan.failure.write_text(str(plan.failed(str(error).splitlines()[0])))

@@ -41,9 +41,7 @@ class TimeTravel(NamedTuple):
     differences: tuple[Difference, ...]
 
 
-def time_travel(
-    project: Project, target: Target, name: str, *, instants: int = 3, seed: int = 0
-) -> TimeTravel:
+def time_travel(project: Project, target: Target, view: str, instants: int, seed: int) -> TimeTravel:
     """Raises FsyncError where a view cannot be built as of the past."""
     if target.settings["type"] != "duckdb":
         raise FsyncError(
@@ -51,7 +49,7 @@ def time_travel(
             f"{target.settings['type']}; give --target one of type duckdb"
         )
     with TemporaryDirectory(prefix="fsync-time-travel-") as scratch:
-        plan = _plan(project, target, name, Path(scratch), instants, seed)
+        plan = _plan(project, target, view, Path(scratch), instants, seed)
         return _compare(_rebuild(plan), plan)
 
 
@@ -73,7 +71,6 @@ def _plan(project: Project, target: Target, view: str, scratch: Path, instants: 
     (scratch / "profiles.yml").write_text(yaml.safe_dump(profile))
     return Plan(
         project=str(project.directory),
-        name=project.name,
         view=view,
         profile="fsync",
         target=target.name,
@@ -98,8 +95,7 @@ def _rebuild(plan: Plan) -> Travelled:
         return msgspec.json.decode(plan.travelled.read_bytes(), type=Travelled)
     if plan.failure.exists():
         raise FsyncError(plan.failure.read_text())
-    words = " ".join((run.stderr.strip() or run.stdout.strip()).splitlines()[-6:])
-    raise FsyncError(f"time travel could not build {plan.view}: {words}")
+    raise plan.failed(run.stderr.strip() or run.stdout.strip())
 
 
 def _compare(travelled: Travelled, plan: Plan) -> TimeTravel:

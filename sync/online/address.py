@@ -44,10 +44,10 @@ def parse_address(url: str) -> Address:
             servers = [Server("localhost", PORT, unquote(parts.path))]
         elif parts.scheme.endswith("+sentinel"):
             primary, _, database = parts.path.strip("/").partition("/")
-            servers = [_sentinel(host) for host in hosts.split(",") if host]
+            servers = [_server(host, SENTINEL_PORT) for host in hosts.split(",") if host]
         else:
             database = parts.path.strip("/")
-            servers = [Server(parts.hostname or "localhost", parts.port or PORT)]
+            servers = [_server(hosts, PORT)]
         number = int(options.pop("db", database or "0"))
     except ValueError:
         raise ValueError("its port or its database is no number") from None
@@ -64,9 +64,10 @@ def parse_address(url: str) -> Address:
     )
 
 
-def _sentinel(host: str) -> Server:
+def _server(host: str, port: int) -> Server:
+    """`port`: where the host names none."""
     parts = urlsplit(f"//{host}")
-    return Server(parts.hostname or "localhost", parts.port or SENTINEL_PORT)
+    return Server(parts.hostname or "localhost", parts.port or port)
 
 
 def mode_of(hello: Any) -> str:

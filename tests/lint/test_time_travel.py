@@ -92,7 +92,7 @@ def test_what_cannot_be_travelled(shop: Path) -> None:
 
     def failure(target: Target, view: str) -> str:
         with pytest.raises(FsyncError) as raised:
-            time_travel(project, target, view, instants=1)
+            time_travel(project, target, view, 1, 0)
         return str(raised.value)
 
     assert "unknown feature view 'spent' (did you mean 'spend'?)" in failure(target, "spent")

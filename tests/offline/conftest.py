@@ -63,7 +63,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _build(directory: Path) -> None:
-    shutil.copytree(FIXTURES / "arcade", directory, dirs_exist_ok=True)
+    shutil.copytree(FIXTURES / "arcade", directory)
     package = directory / "dbt_packages" / "fsync"
     shutil.copytree(ROOT / "macros", package / "macros")
     (package / "dbt_project.yml").write_text("name: fsync\nversion: 0.1.0\n")

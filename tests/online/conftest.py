@@ -103,6 +103,13 @@ def sentinel_of(primary: Server, start: Start, tmp_path: Path) -> int:
     return port
 
 
+def until(holds: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 @pytest.fixture
 def cluster(start: Start) -> list[Server]:
     """Three primaries that share the slots."""
@@ -113,16 +120,12 @@ def cluster(start: Start) -> list[Server]:
     subprocess.run(
         ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
     )
-    deadline = time.monotonic() + 20
     for node in nodes:
         with redis.Redis(port=node.port) as client:
-            while client.cluster("info")["cluster_state"] != "ok":
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+            until(lambda client=client: client.cluster("info")["cluster_state"] == "ok", 20)
     # That each knows of all slots does not mean that they agree on whose they are.
-    while subprocess.run(["redis-cli", "--cluster", "check", addresses[0]], capture_output=True).returncode:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    check = ["redis-cli", "--cluster", "check", addresses[0]]
+    until(lambda: subprocess.run(check, capture_output=True).returncode == 0, 20)
     return nodes
 
 

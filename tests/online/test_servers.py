@@ -12,7 +12,7 @@ from sync import FeatureStore, FsyncError
 from sync.online import layout
 from sync.online.write import ViewWriter
 from tests.conftest import Arcade
-from tests.online.conftest import Server, Start, free_port, sentinel_of
+from tests.online.conftest import Server, Start, free_port, sentinel_of, until
 
 AS_OF = "2024-03-08"
 VIEW = "player_activity@2"
@@ -189,10 +189,7 @@ def test_sentinels_know_the_primary(arcade: Arcade, start: Start, tmp_path: Path
     url = f"redis+sentinel://127.0.0.1:{port}/features/0"
     assert store_of(arcade, url).sync(as_of=AS_OF)
     with redis.Redis(port=replica.port) as client:
-        deadline = time.monotonic() + 20
-        while client.info("replication").get("master_link_status") != "up":
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        until(lambda: client.info("replication").get("master_link_status") == "up", 20)
     primary.kill()
     deadline = time.monotonic() + 40
     while True:

@@ -68,6 +68,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
     """The whole project built from the seed, with all of dbt's own tests, and what that printed."""
 
     def build(folder: Path) -> None:
+        folder.mkdir()
         (folder / "printed").write_text(Project(ROOT, folder).dbt("build"))
 
     folder = made_once(tmp_path_factory, "built", build)

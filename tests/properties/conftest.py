@@ -51,7 +51,7 @@ def shapes(tmp_path_factory: pytest.TempPathFactory) -> Shapes:
 
 
 def _compile(directory: Path) -> None:
-    shutil.copytree(HERE / "project", directory, dirs_exist_ok=True)
+    shutil.copytree(HERE / "project", directory)
     package = directory / "dbt_packages" / "fsync"
     shutil.copytree(ROOT / "macros", package / "macros")
     (package / "dbt_project.yml").write_text("name: fsync\nversion: 0.1.0\n")

@@ -2,9 +2,7 @@
 
 import subprocess
 import threading
-import time
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from sync.errors import FsyncError
 from sync.serving.servers import address_of
 from tests.conftest import Arcade
 from tests.online.conftest import Server as Redis
-from tests.online.conftest import Start, certificate, cluster, free_port, sentinel_of, start
+from tests.online.conftest import Start, certificate, cluster, free_port, sentinel_of, start, until
 from tests.online.test_servers import AS_OF, in_shards, many_players, store_of
 
 from .conftest import PROJECT, Serve, Server
@@ -30,13 +28,6 @@ def scores(server: Server) -> list[int]:
     with FeatureClient(server.url) as client:
         answer = client.get_online_features(PLAYERS, "player_day", AS_OF)
     return list(answer.to_dict()["player_day:score"])
-
-
-def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 class Asking:
