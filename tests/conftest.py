@@ -15,7 +15,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from sync import FeatureStore
-from sync.cli import app, priority
+from sync.cli.app import app
 from sync.redis_server import RedisServer
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -26,8 +26,6 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("DBT_", "FSYNC_", "ARCADE_")):
             monkeypatch.delenv(name)
-    # Commands run in this process, which no one could give its priority back.
-    monkeypatch.setattr(priority, "step_back", lambda: None)
 
 
 def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:

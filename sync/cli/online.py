@@ -2,7 +2,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sync.cli import priority
 from sync.cli.failures import note
 from sync.cli.options import (
     Json,
@@ -60,9 +59,6 @@ def online(
     log_format: LogFormat = Log.text,
 ) -> None:
     """Put each feature view's newest rows into Redis."""
-    if not max_speed:
-        # Redis and its readers come first where they share this machine.
-        priority.step_back()
     store = open_store(project_dir, profiles_dir, profile, target, redis_url, maximum_bytes_billed)
 
     from sync.cli.progress import reporter

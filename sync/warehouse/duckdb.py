@@ -19,6 +19,8 @@ LOCK_WAIT_SECONDS = 8.0
 # Another scan of the table costs less than a join that spills to disk.
 ENTITIES_PER_PART = 1_000_000
 ROWS_PER_BATCH = 50_000
+# A query's later parts get the memory of its earlier ones, not the system's. DuckDB knows it from 1.5 on.
+KEEPING_MEMORY = "set block_allocator_memory = '100%'"
 T = TypeVar("T")
 # Of a file that this process has open already; from DuckDB 2 on.
 _IN_USE = tuple(getattr(duckdb, name) for name in ("ResourceInUseException",) if hasattr(duckdb, name))
@@ -192,6 +194,9 @@ def _configure(connection: duckdb.DuckDBPyConnection, project: Project, target: 
             connection.execute(f"load {name}")
         for name, value in (settings.get("settings") or {}).items():
             connection.execute(f"set {name} = ?", [value])
+        if "block_allocator_memory" not in (settings.get("settings") or {}):
+            with suppress(duckdb.CatalogException, duckdb.InvalidInputException):
+                connection.execute(KEEPING_MEMORY)
         for attachment in settings.get("attach") or []:
             _attach(connection, attachment, project)
     except duckdb.Error as error:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from sync.changes.plan import Plan, make_plan
 from sync.changes.plan_report import as_json, as_markdown, as_text
 from sync.changes.state import FeatureState, ModelState, State, ViewState, read_state
-from sync.cli import app
+from sync.cli.app import app
 from sync.errors import FsyncError
 from tests.conftest import Arcade
 

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from sync import FeatureStore
-from sync.cli import app
+from sync.cli.app import app
 from tests.project.conftest import ROOT, Project
 
 EXAMPLE = ROOT / "examples" / "dodge_mud"

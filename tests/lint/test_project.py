@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from sync.cli import app
+from sync.cli.app import app
 from sync.errors import FsyncError
 from sync.lint.docs import as_markdown
 from sync.lint.project import lint_project

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from sync import FeatureStore
-from sync.cli import app
+from sync.cli.app import app
 from sync.errors import FsyncError
 from sync.lint.time_travel import time_travel
 from sync.project import Target, open_project, read_target

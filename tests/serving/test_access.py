@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from sync.cli import app
+from sync.cli.app import app
 from sync.online import layout
 from sync.online.tokens import TokenStore
 

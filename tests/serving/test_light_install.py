@@ -16,7 +16,7 @@ for name in {OF_DUCKDB!r}:
     # Typer draws its help with rich, if it is there.
     if name != "rich":
         sys.modules[name] = None
-from sync.cli import app
+from sync.cli.app import app
 app()
 """
 

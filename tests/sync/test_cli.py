@@ -13,7 +13,7 @@ AS_OF = "2024-03-08"
 
 def test_loading_the_commands_loads_nothing_heavy() -> None:
     heavy = ["duckdb", "pyarrow", "redis", "msgspec", "rich", "dbt", "yaml", "jinja2", "sqlglot", "asyncio"]
-    script = f"import sys, sync, sync.cli; print([name for name in {heavy} if name in sys.modules])"
+    script = f"import sys, sync, sync.cli.app; print([name for name in {heavy} if name in sys.modules])"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
 
@@ -31,11 +31,28 @@ def test_a_sync_takes_what_others_leave_unless_told(
     arguments: list[str], scheduled: str, tmp_path: Path
 ) -> None:
     script = (
-        "import atexit, os, sys; from sync.cli import app; "
-        f"atexit.register(lambda: print(os.sched_getscheduler(0) == os.{scheduled})); app(sys.argv[1:])"
+        "import atexit, os; from sync.cli import main; "
+        f"atexit.register(lambda: print(os.sched_getscheduler(0) == os.{scheduled})); main()"
     )
     command = [sys.executable, "-c", script, "online", "--project-dir", tmp_path, *arguments]
     assert subprocess.run(command, capture_output=True, text=True, check=False).stdout == "True\n"
+
+
+AUTOGROUP = Path("/proc/self/autogroup")
+
+
+@pytest.mark.skipif(not AUTOGROUP.exists(), reason="this Linux has no autogroups")
+@pytest.mark.parametrize("own_session", [True, False])
+def test_a_session_of_its_own_steps_back_with_the_sync(own_session: bool) -> None:
+    script = (
+        "import os, pathlib, sys; from sync.cli.priority import step_back; "
+        f"before = pathlib.Path('{AUTOGROUP}').read_text(); step_back(); "
+        f"print(pathlib.Path('{AUTOGROUP}').read_text().split()[-1], before.split()[-1])"
+    )
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=own_session)
+    after, before = done.stdout.split()
+    assert after == ("19" if own_session else before)
 
 
 @pytest.mark.parametrize("arguments", [["onlin"], ["online", "--slect", "x"], ["get"], ["get", "player_day"]])
