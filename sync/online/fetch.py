@@ -27,13 +27,13 @@ def fetch_rows(
             for key, own, _ in parts:
                 pipeline.hmget(key, own)
         if one_server:
-            _ask_fingerprints(pipeline, project, metas)
+            _ask_definitions(pipeline, project, metas)
         answers = pipeline.execute()
     if not one_server:
         with client.pipeline(transaction=False) as pipeline:
-            _ask_fingerprints(pipeline, project, metas)
+            _ask_definitions(pipeline, project, metas)
             answers += pipeline.execute()
-    if answers[len(answers) - len(metas) :] != [meta.fingerprint.encode() for meta in metas]:
+    if answers[len(answers) - len(metas) :] != [meta.definition.encode() for meta in metas]:
         return None
     rows: list[list[bytes | None]] = []
     for parts, own in zip(wanted, fields, strict=True):
@@ -45,6 +45,6 @@ def fetch_rows(
     return rows
 
 
-def _ask_fingerprints(pipeline: Any, project: str, metas: Sequence[ViewMeta]) -> None:
+def _ask_definitions(pipeline: Any, project: str, metas: Sequence[ViewMeta]) -> None:
     for meta in metas:
-        pipeline.hget(layout.view_keys(project, meta.reference).meta, "fingerprint")
+        pipeline.hget(layout.view_keys(project, meta.reference).meta, "definition")

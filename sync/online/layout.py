@@ -1,4 +1,4 @@
-"""The Redis layout, version 2. No other module knows a key of it or the shape of a value.
+"""The Redis layout, version 3. No other module knows a key of it or the shape of a value.
 
 fsync:{<project>/<view>@<version>}:rows     hash: entity key -> event µs, created µs (16 digits each), a
                                             JSON list of the values in the order of the meta's features
@@ -20,7 +20,7 @@ of the same definition are replaced shard after shard.
 """
 
 from collections.abc import Sequence
-from hashlib import md5
+from hashlib import md5, sha256
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
@@ -32,7 +32,7 @@ from sync.registry.registry import FeatureService
 from sync.registry.views import Feature, FeatureView, JoinKey
 
 Key = TypeVar("Key", str, bytes)
-LAYOUT = "2"
+LAYOUT = "3"
 PREFIX = 32
 # Of a stored row.
 EVENT, CREATED, BODY = slice(PREFIX // 2), slice(PREFIX // 2, PREFIX), slice(PREFIX, None)
@@ -171,6 +171,12 @@ class ViewMeta(msgspec.Struct, frozen=True):
     def reference(self) -> str:
         return self.view if self.version is None else f"{self.view}@{self.version}"
 
+    @property
+    def definition(self) -> str:
+        """Changes when a reader must know something else of the view; that it was synced again is nothing."""
+        told = [self.fingerprint, self.shards, self.join_keys, self.features, self.ttl]
+        return sha256(msgspec.json.encode(told)).hexdigest()[:16]
+
     def suits(self, view: FeatureView) -> bool:
         """Whether a row of it can stand among rows of the view as it is defined now, and where it stood."""
         own = (self.shards, self.join_keys, _shape(self.features))
@@ -213,6 +219,7 @@ def pack_meta(meta: ViewMeta) -> dict[str, str]:
     replaced = {} if meta.replaced is None else {"replaced": msgspec.json.encode(meta.replaced).decode()}
     return {
         "layout": LAYOUT,
+        "definition": meta.definition,
         "view": meta.view,
         "version": meta.version or "",
         "join_keys": msgspec.json.encode(meta.join_keys).decode(),

@@ -108,7 +108,7 @@ class Call:
                 newer = await self._keeper.reload()
             if self._tries == ATTEMPTS:
                 raise RedisDown(
-                    "the views asked for are being synced over and over; try again", "outdated"
+                    "the views asked for are being redefined over and over; try again", "outdated"
                 ) from None
         except Exception as failure:
             self._settle(failure)

@@ -43,6 +43,14 @@ class Catalog:
             raise RedisDown(self.damaged[reference], "damaged")
         return self.metas.get(reference)
 
+    def defines_as(self, other: "Catalog") -> bool:
+        """Whether plans made of one are those of the other."""
+        mine = (self.known, self.services, self.damaged, self._definitions())
+        return mine == (other.known, other.services, other.damaged, other._definitions())
+
+    def _definitions(self) -> dict[str, str]:
+        return {reference: meta.definition for reference, meta in self.metas.items()}
+
     def is_like(self, other: "Catalog") -> bool:
         mine = (self.known, self.services, self.metas, self.damaged, self.tokens)
         return mine == (other.known, other.services, other.metas, other.damaged, other.tokens)
@@ -131,8 +139,10 @@ class CatalogKeeper:
             {name.decode(): unpack_token(value) for name, value in tokens.items()},
         )
         self._loaded_at = time.monotonic()
-        # The same catalog keeps the plans that were made of it.
+        # Plans stay until a view is defined otherwise.
         if self._catalog is None or not catalog.is_like(self._catalog):
+            if self._catalog and catalog.defines_as(self._catalog):
+                catalog.plans = self._catalog.plans
             self._catalog = catalog
         return self._catalog
 

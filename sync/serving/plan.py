@@ -27,7 +27,7 @@ Features = str | tuple[str, ...]
 
 
 class ViewPlan(NamedTuple):
-    """`wanted`: what answers `check` while the meta is the one this plan was made of.
+    """`wanted`: what answers `check` while the view is defined as it was when this plan was made.
 
     `rows`: the key of each shard. `decode` reads a row into the texts of its values, `decode_all` a list of
     them. `defaults`: what stands for a row that is not served.
@@ -36,7 +36,7 @@ class ViewPlan(NamedTuple):
     meta: ViewMeta
     rows: tuple[bytes, ...]
     check: bytes
-    wanted: list[bytes]
+    wanted: bytes
     decode: Any
     decode_all: Any
     defaults: tuple[msgspec.Raw, ...]
@@ -156,8 +156,12 @@ def _whole(catalog: Catalog, consumer: Consumer, name: str) -> list[Wanted]:
     """A service, whole or refused; of a view, what the consumer may read."""
     if consumer.service is None:
         wanted = catalog.resolver.name(name)
-        is_view = name not in catalog.services or name in catalog.known
-        return _readable(wanted, None, consumer) if is_view else _checked(wanted, None, consumer)
+        if name in catalog.services and name not in catalog.known:
+            return _checked(wanted, None, consumer)
+        readable = _readable(wanted, None, consumer)
+        if not readable:
+            raise Forbidden(f"all of '{name}' is personal data, and reading it was not granted")
+        return readable
     allowed = allowed_features(catalog, consumer)
     if name == consumer.service:
         return _checked(catalog.resolver.references(catalog.services[name]), allowed, consumer)
@@ -268,8 +272,8 @@ def _view_plan(project: str, view: Wanted) -> ViewPlan:
     return ViewPlan(
         meta=meta,
         rows=tuple(shard.rows.encode() for shard in shards),
-        check=pack("HMGET", shards[0].meta, "fingerprint", "synced_at"),
-        wanted=[meta.fingerprint.encode(), str(meta.synced_at).encode()],
+        check=pack("HGET", shards[0].meta, "definition"),
+        wanted=meta.definition.encode(),
         decode=msgspec.json.Decoder(row).decode,
         decode_all=msgspec.json.Decoder(list[row]).decode,
         defaults=tuple(msgspec.Raw(encode(feature.default)) for feature in meta.features),

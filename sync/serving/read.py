@@ -16,7 +16,7 @@ EXEC = pack("EXEC")
 
 
 class PlanOutdated(Outdated):
-    """A view was synced since its meta was read: the plan must be made again."""
+    """A view was redefined since its meta was read: the plan must be made again."""
 
 
 class Read:

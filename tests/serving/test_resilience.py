@@ -173,6 +173,40 @@ def test_switches_of_a_definition_under_load_are_never_mixed(online: Online, ser
     assert len(seen) > 20
 
 
+def test_syncs_without_pause_cost_readers_nothing(online: Online, serve: Serve) -> None:
+    """Nobody asks twice because of them: five times, and a reader would have no answer."""
+    features = [Feature("g", "integer")]
+
+    def sync(generation: int) -> None:
+        online.view("flip", features, {f"p{n}": {"g": generation} for n in range(10)})
+
+    sync(0)
+    server = serve()
+    stop = threading.Event()
+
+    def again() -> None:
+        generation = 0
+        while not stop.is_set():
+            generation += 1
+            sync(generation)
+
+    writer = threading.Thread(target=again)
+    writer.start()
+    try:
+        body = {"requests": [{"entityId": f"p{n}", "featureNames": ["flip:g"]} for n in range(10)]}
+        seen = []
+        for _ in range(300):
+            answer = server.post("/batch-features", body)
+            assert answer.status == 200, answer.body
+            (generation,) = {item["features"][0]["number"] for item in answer.json["features"]}
+            seen.append(generation)
+    finally:
+        stop.set()
+        writer.join()
+    assert seen == sorted(seen)
+    assert seen[-1] > seen[0]
+
+
 def test_a_damaged_row_fails_those_who_ask_for_it(online: Online, serve: Serve) -> None:
     """Of requests that are read together, as those are that wait for a server that was held up."""
     stamp = f"{now():016d}" * 2

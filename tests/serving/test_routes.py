@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sync.instants import DAY
 from sync.registry.views import Feature
 
 from .conftest import PROJECT, Online, Serve, Server
@@ -138,6 +139,35 @@ def test_a_changed_view_is_read_as_a_whole_without_restart(online: Online, serve
     assert {name: item["value"] for name, item in changed.items()} == {"player_skill:skill": "high"}
     online.view("player_new", [Feature("x", "integer")], {"p1": {"x": 1}})
     assert server.get("/features/player_new/p1").json["features"]["player_new:x"]["value"] == 1
+
+
+def test_a_ttl_a_default_and_a_grant_count_from_the_sync_that_brings_them(
+    online: Online, serve: Serve
+) -> None:
+    """None of them changes what a row means, so the fingerprint stays."""
+    skill, ttl = Feature("skill", "float"), 5 * DAY
+
+    def put(feature: Feature, ttl: int) -> None:
+        online.view("ranks", [feature], {"p1": {"skill": 0.5}}, ttl=ttl, age=2 * DAY)
+
+    def answer(player: str = "p1") -> tuple[Any, str]:
+        item = server.get(f"/features/ranks/{player}").json["features"]["ranks:skill"]
+        return item["value"], item["status"]
+
+    put(skill, ttl)
+    server = serve()
+    assert answer() == (0.5, "PRESENT")
+    put(skill, DAY)
+    assert answer() == (None, "OUTSIDE_MAX_AGE")
+    put(Feature("skill", "float", default=0.1), DAY)
+    assert answer() == (0.1, "OUTSIDE_MAX_AGE")
+    put(skill, ttl)
+    assert answer() == (0.5, "PRESENT")
+    assert answer("p9") == (None, "NOT_FOUND")
+    put(Feature("skill", "float", pii=True), ttl)
+    refused = server.get("/features/ranks/p1")
+    assert refused.status == 403
+    assert refused.json["error"] == "all of 'ranks' is personal data, and reading it was not granted"
 
 
 def test_metrics_count_what_was_found(serve: Serve) -> None:

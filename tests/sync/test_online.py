@@ -41,10 +41,10 @@ def test_every_view_goes_online_in_the_layout_that_is_promised(arcade: Arcade) -
         for k, v in arcade.client.hgetall("fsync:{arcade/player_activity@2}:meta").items()
     }
     assert meta.pop("synced_at") > meta["as_of"]
-    assert len(meta.pop("fingerprint")) == 16
+    assert len(meta.pop("fingerprint")) == len(meta.pop("definition")) == 16
     source = meta.pop("source")
     assert meta == {
-        "layout": "2",
+        "layout": "3",
         "view": "player_activity",
         "version": "2",
         "join_keys": '[{"name":"player_id","type":"string"}]',
