@@ -70,8 +70,7 @@ class HistoricalFeatures:
         self._spine = open_spine(entity_df, self._manifest.tree)
         # What the last computation found remarkable about the spine.
         self.warnings: list[str] = []
-        with self._query():
-            pass
+        self._types, self._join = self._check()
 
     @property
     def columns(self) -> dict[str, str]:
@@ -180,8 +179,8 @@ class HistoricalFeatures:
             yield schema, (watch.see(batch.drop_columns([NUMBER])) for batch in _read(reader))
             self.warnings = watch.warnings(self._options.as_known_at)
 
-    @contextmanager
-    def _query(self) -> "Iterator[tuple[Warehouse, str]]":
+    def _check(self) -> tuple[dict[str, str], str]:
+        """The types of what the spine must have, and the join's SQL over a spine called SPINE."""
         spine, options, views = self._spine, self._options, list(self._views.values())
         with open_warehouse(self._project, self._target) as warehouse:
             names = _names(spine, warehouse)
@@ -189,15 +188,24 @@ class HistoricalFeatures:
             types = _types(spine, names, views, options.timestamp, warehouse)
             with warehouse.numbered(spine.source, NUMBER, types) as rows:
                 schema = dict(warehouse.schema(f"select * from {rows}"))
-                del schema[NUMBER]
-                check_spine(spine, schema, views, options.timestamp, self.columns, options.full_names)
-                timestamp = find_column(spine, names, options.timestamp, "")
-                yield warehouse, self._compile(rows, warehouse.quote(timestamp))
+            del schema[NUMBER]
+            check_spine(spine, schema, views, options.timestamp, self.columns, options.full_names)
+            timestamp = find_column(spine, names, options.timestamp, "")
+            return types, self._compile(warehouse.quote(timestamp))
 
-    def _compile(self, rows: str, timestamp: str) -> str:
+    @contextmanager
+    def _query(self) -> "Iterator[tuple[Warehouse, str]]":
+        with (
+            open_warehouse(self._project, self._target) as warehouse,
+            warehouse.numbered(self._spine.source, NUMBER, self._types) as rows,
+        ):
+            spine = f"with {SPINE} as (select * from {rows})"
+            yield warehouse, f"{spine}\nselect * from (\n{self._join}\n) as joined order by {NUMBER}"
+
+    def _compile(self, timestamp: str) -> str:
         options = self._options
         # Without the rows' own name in it, the text serves every spine.
-        sql = self._macros.text(
+        return self._macros.text(
             "fsync",
             "point_in_time_join",
             SPINE,
@@ -208,9 +216,6 @@ class HistoricalFeatures:
             known_until=None if options.as_known_at is None else to_text(options.as_known_at),
             ages=options.ages,
             defaults=options.defaults,
-        )
-        return (
-            f"with {SPINE} as (select * from {rows})\nselect * from (\n{sql}\n) as joined order by {NUMBER}"
         )
 
 
