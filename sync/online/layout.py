@@ -148,7 +148,8 @@ class Replaced(msgspec.Struct, frozen=True):
 
 class ViewMeta(msgspec.Struct, frozen=True):
     """`replaced`: from a switch of definition until all that it leaves to do is done. `pending`: what a sync
-    writes, until all of it is in.
+    writes, until all of it is in. `definition`: as it was read; it changes when a reader must know something
+    else of the view, which newer rows are not.
     """
 
     view: str
@@ -166,16 +167,11 @@ class ViewMeta(msgspec.Struct, frozen=True):
     source: Source | None = None
     replaced: Replaced | None = None
     pending: Source | None = None
+    definition: str = ""
 
     @property
     def reference(self) -> str:
         return self.view if self.version is None else f"{self.view}@{self.version}"
-
-    @property
-    def definition(self) -> str:
-        """Changes when a reader must know something else of the view; that it was synced again is nothing."""
-        told = [self.fingerprint, self.shards, self.join_keys, self.features, self.ttl]
-        return sha256(msgspec.json.encode(told)).hexdigest()[:16]
 
     def suits(self, view: FeatureView) -> bool:
         """Whether a row of it can stand among rows of the view as it is defined now, and where it stood."""
@@ -217,21 +213,24 @@ def meta_of(
 
 def pack_meta(meta: ViewMeta) -> dict[str, str]:
     replaced = {} if meta.replaced is None else {"replaced": msgspec.json.encode(meta.replaced).decode()}
-    return {
-        "layout": LAYOUT,
-        "definition": meta.definition,
-        "view": meta.view,
-        "version": meta.version or "",
+    defined = {
+        "fingerprint": meta.fingerprint,
+        "shards": str(meta.shards),
         "join_keys": msgspec.json.encode(meta.join_keys).decode(),
         "features": msgspec.json.encode(meta.features).decode(),
         "ttl_us": "" if meta.ttl is None else str(meta.ttl),
+    }
+    return {
+        "layout": LAYOUT,
+        "view": meta.view,
+        "version": meta.version or "",
+        **defined,
+        "definition": sha256(msgspec.json.encode(defined)).hexdigest()[:16],
         "as_of": str(meta.as_of),
         "synced_at": str(meta.synced_at),
         "rows": str(meta.rows),
         "max_event": str(meta.max_event),
         "max_created": str(meta.max_created),
-        "fingerprint": meta.fingerprint,
-        "shards": str(meta.shards),
         "source": pack_source(meta.source),
         **replaced,
     }
@@ -265,6 +264,7 @@ def unpack_meta(stored: dict[bytes, bytes]) -> ViewMeta:
             source=msgspec.json.decode(fields.get("source", "null"), type=Source | None),
             replaced=msgspec.json.decode(fields.get("replaced", "null"), type=Replaced | None),
             pending=msgspec.json.decode(fields.get("pending", "null"), type=Source | None),
+            definition=fields["definition"],
         )
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         raise FsyncError(

@@ -192,9 +192,10 @@ def _configure(connection: duckdb.DuckDBPyConnection, project: Project, target: 
         for extension in settings.get("extensions") or []:
             name = extension if isinstance(extension, str) else extension["name"]
             connection.execute(f"load {name}")
-        for name, value in (settings.get("settings") or {}).items():
+        own = settings.get("settings") or {}
+        for name, value in own.items():
             connection.execute(f"set {name} = ?", [value])
-        if "block_allocator_memory" not in (settings.get("settings") or {}):
+        if "block_allocator_memory" not in own:
             with suppress(duckdb.CatalogException, duckdb.InvalidInputException):
                 connection.execute(KEEPING_MEMORY)
         for attachment in settings.get("attach") or []:

@@ -170,6 +170,13 @@ def test_a_ttl_a_default_and_a_grant_count_from_the_sync_that_brings_them(
     assert refused.json["error"] == "all of 'ranks' is personal data, and reading it was not granted"
 
 
+def test_a_view_of_which_a_newer_fsync_tells_more_is_served(online: Online, serve: Serve) -> None:
+    online.view("ranks", [Feature("skill", "float")], {"p1": {"skill": 0.5}})
+    told = {"features": '[{"name":"skill","type":"float","unit":"elo"}]', "definition": "of more"}
+    online.client.hset(f"fsync:{{{PROJECT}/ranks}}:meta", mapping=told)
+    assert serve().get("/features/ranks/p1").json["features"]["ranks:skill"]["value"] == 0.5
+
+
 def test_metrics_count_what_was_found(serve: Serve) -> None:
     server = serve()
     batch(server, *({"entityId": key, "service": "game"} for key in ("p1", "p2", "nobody", "old")))
