@@ -21,8 +21,6 @@ import duckdb
 from compiled import ROOT, compile_project
 from memory import peak
 
-from sync.warehouse.duckdb import KEEPING_MEMORY
-
 SKEWS = {
     "flat": "cast(floor({u} * {players}) as bigint)",
     # Ranks by the power 0.45: of 100,000 players the top one has 80 times the mean.
@@ -117,7 +115,6 @@ def work(path: Path, memory: str | None) -> None:
         warehouse.execute("set preserve_insertion_order = false")
         if memory:
             warehouse.execute("set memory_limit = ?", [memory])
-        warehouse.execute(KEEPING_MEMORY)
         start = time.perf_counter()
         warehouse.execute(f"copy ({sql}) to '{output}' (format parquet)")
         seconds = time.perf_counter() - start

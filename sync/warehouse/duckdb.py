@@ -19,8 +19,6 @@ LOCK_WAIT_SECONDS = 8.0
 # Another scan of the table costs less than a join that spills to disk.
 ENTITIES_PER_PART = 1_000_000
 ROWS_PER_BATCH = 50_000
-# A query's later parts get the memory of its earlier ones, not the system's. DuckDB knows it from 1.5 on.
-KEEPING_MEMORY = "set block_allocator_memory = '100%'"
 T = TypeVar("T")
 # Of a file that this process has open already; from DuckDB 2 on.
 _IN_USE = tuple(getattr(duckdb, name) for name in ("ResourceInUseException",) if hasattr(duckdb, name))
@@ -192,12 +190,8 @@ def _configure(connection: duckdb.DuckDBPyConnection, project: Project, target: 
         for extension in settings.get("extensions") or []:
             name = extension if isinstance(extension, str) else extension["name"]
             connection.execute(f"load {name}")
-        own = settings.get("settings") or {}
-        for name, value in own.items():
+        for name, value in (settings.get("settings") or {}).items():
             connection.execute(f"set {name} = ?", [value])
-        if "block_allocator_memory" not in own:
-            with suppress(duckdb.CatalogException, duckdb.InvalidInputException):
-                connection.execute(KEEPING_MEMORY)
         for attachment in settings.get("attach") or []:
             _attach(connection, attachment, project)
     except duckdb.Error as error:

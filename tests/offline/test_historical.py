@@ -11,8 +11,6 @@ import pyarrow.parquet
 import pytest
 
 from sync import FsyncError
-from sync.project import open_project, read_target
-from sync.warehouse.open import open_warehouse
 from tests.conftest import Arcade
 
 AT = datetime(2024, 3, 8)
@@ -262,25 +260,6 @@ def test_made_again_after_new_data_it_is_the_same_bytes(arcade: Arcade, tmp_path
     rows = pyarrow.parquet.read_table(tmp_path / "again")
     assert rows["i"].to_pylist() == list(range(300_000))
     assert max(value for value in rows["sessions"].to_pylist()) < 100
-
-
-@pytest.mark.parametrize(
-    ("settings", "kept"),
-    [
-        ("memory_limit: 64MiB", "64.0 MiB"),
-        ("memory_limit: 64MiB, block_allocator_memory: 16MiB", "16.0 MiB"),
-        # More than the machine has: DuckDB then works as it always did.
-        ("memory_limit: 64TiB", "0 bytes"),
-    ],
-)
-def test_duckdb_keeps_a_querys_memory_for_the_next_unless_told(
-    arcade: Arcade, settings: str, kept: str
-) -> None:
-    profiles = arcade.path / "profiles.yml"
-    profiles.write_text(profiles.read_text().replace("{TimeZone: UTC}", f"{{TimeZone: UTC, {settings}}}"))
-    project = open_project(arcade.path)
-    with open_warehouse(project, read_target(project)) as warehouse:
-        assert warehouse.row("select current_setting('block_allocator_memory')") == (kept,)
 
 
 def test_an_empty_spine_is_a_file_without_rows(shared: Arcade, tmp_path: Path) -> None:
