@@ -2,12 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlglot import exp
-from sqlglot.schema import MappingSchema
-
 from sync.lint.finding import Finding, Hit, Report
-from sync.lint.model import Model, Tables
-from sync.lint.query import Query, Unreadable, own_columns, projections
 from sync.lint.rules import CODES, RULES
 from sync.lint.rules.base import Rule
 from sync.lint.rules.unreadable import Unreadable as UnreadableRule
@@ -16,35 +11,26 @@ from sync.lint.rules.whole_history import whole_history
 from sync.lint.source_lines import SourceLines
 from sync.lint.uniqueness import output_sets
 from sync.lint.waivers import Waiver, read_waivers
-
-SNAPSHOT_COLUMNS = {
-    "dbt_scd_id": "",
-    "dbt_updated_at": "timestamp",
-    "dbt_valid_from": "timestamp",
-    "dbt_valid_to": "timestamp",
-}
+from sync.sql.model import Model
+from sync.sql.query import Query, own_columns, projections
+from sync.sql.read import read_queries
 
 
 def lint(models: Sequence[Model], dialect: str, chosen: "frozenset[str] | None" = None) -> Report:
     """`models` in dependency order, sources and seeds among them; `chosen` names those to report on."""
-    tables, schema = Tables(list(models)), MappingSchema(dialect=dialect)
     findings: list[Finding] = []
     read = 0
-    for model in models:
-        faults: list[tuple[type[Rule], Hit]] = []
-        if model.sql is not None:
-            try:
-                model.query = Query(model.sql, dialect, tables, schema)
-            except Unreadable as fault:
-                faults = [(UnreadableRule, Hit(fault.line, f"not read: {fault}"))]
-            else:
-                _learn(model, model.query)
-        _declare(schema, model)
+    for model, fault in read_queries(models, dialect):
+        if model.query is not None:
+            _learn(model, model.query)
         if (chosen is not None and model.name not in chosen) or (model.sql is None and not model.source):
             continue
         read += 1
+        faults: list[tuple[type[Rule], Hit]] = []
         if model.sql is None:
             faults = [(UnreadableRule, Hit(1, "not read: it has no SQL", in_source=True))]
+        elif fault is not None:
+            faults = [(UnreadableRule, Hit(fault.line, f"not read: {fault}"))]
         elif model.query is not None:
             faults = [(rule, hit) for rule in RULES for hit in rule().check(model, model.query)]
         findings += _judge(model, faults)
@@ -54,11 +40,7 @@ def lint(models: Sequence[Model], dialect: str, chosen: "frozenset[str] | None" 
 def _learn(model: Model, query: Query) -> None:
     """What those that read it must know: columns, keys, labels, aggregates over all history."""
     names = query.outputs()
-    for name in names:
-        model.columns.setdefault(name, "")
-    if model.is_snapshot:
-        model.columns.update(SNAPSHOT_COLUMNS)
-    else:
+    if not model.is_snapshot:
         model.unique += output_sets(query, query.root)
         model.whole_history = whole_history(query, query.root)
     if model.event_timestamp is None and "event_timestamp" in names:
@@ -73,18 +55,6 @@ def _is_label(query: Query, name: str) -> bool:
         if any(True for _ in own_columns(projection))
         for source, column in query.bases(projection, scope)
     )
-
-
-def _declare(schema: MappingSchema, model: Model) -> None:
-    if not model.columns or not model.relation:
-        return
-    columns = dict.fromkeys(model.columns, "unknown")
-    for relation in (model.relation, (f"__dbt__cte__{model.name.lower()}",)):
-        if len(relation) == len(model.relation):
-            table = exp.Table(
-                **dict(zip(("this", "db", "catalog"), map(exp.to_identifier, relation[::-1]), strict=False))
-            )
-            schema.add_table(table, columns, match_depth=False, normalize=False)
 
 
 def _judge(model: Model, faults: "list[tuple[type[Rule], Hit]]") -> Iterable[Finding]:

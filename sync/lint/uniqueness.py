@@ -3,7 +3,7 @@
 from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
-from sync.lint.query import Query, conjuncts, find_source, window_of
+from sync.sql.query import Query, conjuncts, find_source, window_of
 
 Keys = frozenset[str]
 # Functions of one column that keep different values different.

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from sync.lint.finding import Finding
-from sync.lint.model import Model
 from sync.lint.run import lint
 from sync.lint.source_lines import JINJA
+from sync.sql.model import Model
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from sync.lint.finding import Finding
-from sync.lint.model import Model
 from sync.lint.run import lint
+from sync.sql.model import Model
 from tests.lint.conftest import world
 
 LEAD = "    lead(amount) over (partition by player_id order by event_at, event_id) as next_amount"

@@ -4,10 +4,10 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, line_of, own_nodes, window_of
 from sync.lint.rules.base import Rule
 from sync.lint.uniqueness import covers
+from sync.sql.model import Model
+from sync.sql.query import Query, line_of, own_nodes, window_of
 
 ORDERED = (exp.RowNumber, exp.FirstValue, exp.LastValue, exp.NthValue, exp.Lag, exp.Lead, exp.Ntile)
 PICKS = (exp.First, exp.Last, exp.AnyValue, exp.ArrayAgg, exp.GroupConcat)

@@ -2,8 +2,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from sync.lint.finding import Hit, Severity
-from sync.lint.model import Model
-from sync.lint.query import Query
+from sync.sql.model import Model
+from sync.sql.query import Query
 
 
 class Rule:

@@ -4,10 +4,10 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, find_source, line_of, predicates, projections
 from sync.lint.rules.base import Rule
 from sync.lint.time_bounds import ADDS, DAY, SUBTRACTS, TRUNCATES, length, shift, unit_seconds
+from sync.sql.model import Model
+from sync.sql.query import Query, find_source, line_of, predicates, projections
 
 Stamp = tuple[float, exp.Expr | None, str]
 NEVER = float("-inf")

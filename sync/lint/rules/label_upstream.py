@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, line_of, own_nodes, projections
 from sync.lint.rules.base import Rule
+from sync.sql.model import Model
+from sync.sql.query import Query, line_of, own_nodes, projections
 
 
 class LabelUpstream(Rule):

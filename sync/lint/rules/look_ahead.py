@@ -3,9 +3,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, line_of, window_of
 from sync.lint.rules.base import Rule
+from sync.sql.model import Model
+from sync.sql.query import Query, line_of, window_of
 
 AGGREGATES = (exp.AggFunc,)
 RANKS = (exp.RowNumber, exp.Rank, exp.DenseRank, exp.Ntile, exp.PercentRank, exp.CumeDist)

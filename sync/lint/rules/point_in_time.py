@@ -5,10 +5,10 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, conjuncts, line_of, own_columns, own_nodes, predicates, projections
 from sync.lint.rules.base import Rule
 from sync.lint.time_bounds import Bound, best, bound
+from sync.sql.model import Model
+from sync.sql.query import Query, conjuncts, line_of, own_columns, own_nodes, predicates, projections
 
 ROW_IDS = frozenset(["rowid", "_row_id", "row_id", "file_row_number"])
 

@@ -1,9 +1,9 @@
 from collections.abc import Iterator
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query
 from sync.lint.rules.base import Rule
+from sync.sql.model import Model
+from sync.sql.query import Query
 
 
 class Unreadable(Rule):

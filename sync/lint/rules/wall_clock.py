@@ -5,9 +5,9 @@ from sqlglot import Dialect, exp
 from sqlglot.tokenizer_core import TokenType
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, line_of
 from sync.lint.rules.base import Rule
+from sync.sql.model import Model
+from sync.sql.query import Query, line_of
 
 CLOCKS = (
     exp.CurrentTimestamp,

@@ -4,10 +4,10 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from sync.lint.finding import Hit
-from sync.lint.model import Model
-from sync.lint.query import Query, line_of, own_columns, own_nodes, predicates, projections
 from sync.lint.rules.base import Rule
 from sync.lint.rules.point_in_time import lookups
+from sync.sql.model import Model
+from sync.sql.query import Query, line_of, own_columns, own_nodes, predicates, projections
 
 
 class WholeHistory(Rule):

@@ -1,11 +1,11 @@
-"""What the rules know of a model: its columns, its times, its keys, and what it feeds."""
+"""What is known of a model: its SQL, its columns, its times, its keys, and what it feeds."""
 
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sync.lint.query import Query
+    from sync.sql.query import Query
 
 TIMES = re.compile(
     r"(^|_)(at|ts|time|timestamp|date|datetime|day|week|month|hour|minute|instant|start|end|until|from)$"
@@ -32,7 +32,6 @@ class Model:
     feeds_feature: bool = False
     is_training: bool = False
     is_snapshot: bool = False
-    reads_training: tuple[str, ...] = ()
     query: "Query | None" = None
     # Columns that hold an aggregate over rows of all times.
     whole_history: frozenset[str] = frozenset()

@@ -9,7 +9,7 @@ from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, traverse_scope
 from sqlglot.schema import MappingSchema
 
-from sync.lint.model import Model, Relation, Tables
+from sync.sql.model import Model, Relation, Tables
 
 
 class Unreadable(Exception):

@@ -1,0 +1,50 @@
+"""The queries of a project's models, each read with the columns of those before it."""
+
+from collections.abc import Iterator, Sequence
+
+from sqlglot import exp
+from sqlglot.schema import MappingSchema
+
+from sync.sql.model import Model, Tables
+from sync.sql.query import Query, Unreadable
+
+SNAPSHOT_COLUMNS = {
+    "dbt_scd_id": "",
+    "dbt_updated_at": "timestamp",
+    "dbt_valid_from": "timestamp",
+    "dbt_valid_to": "timestamp",
+}
+
+
+def read_queries(models: Sequence[Model], dialect: str) -> "Iterator[tuple[Model, Unreadable | None]]":
+    """`models` in dependency order, sources and seeds among them; each with its query, or why it has none.
+
+    What the caller adds to a model's columns before the next one is known to those that read it.
+    """
+    tables, schema = Tables(list(models)), MappingSchema(dialect=dialect)
+    for model in models:
+        fault: Unreadable | None = None
+        if model.sql is not None:
+            try:
+                model.query = Query(model.sql, dialect, tables, schema)
+            except Unreadable as found:
+                fault = found
+            else:
+                for name in model.query.outputs():
+                    model.columns.setdefault(name, "")
+                if model.is_snapshot:
+                    model.columns.update(SNAPSHOT_COLUMNS)
+        yield model, fault
+        _declare(schema, model)
+
+
+def _declare(schema: MappingSchema, model: Model) -> None:
+    if not model.columns or not model.relation:
+        return
+    columns = dict.fromkeys(model.columns, "unknown")
+    for relation in (model.relation, (f"__dbt__cte__{model.name.lower()}",)):
+        if len(relation) == len(model.relation):
+            table = exp.Table(
+                **dict(zip(("this", "db", "catalog"), map(exp.to_identifier, relation[::-1]), strict=False))
+            )
+            schema.add_table(table, columns, match_depth=False, normalize=False)
