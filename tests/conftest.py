@@ -12,6 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 from typer.testing import CliRunner, Result
 
 from sync import FeatureStore
@@ -19,6 +20,10 @@ from sync.cli.app import app
 from sync.redis_server import RedisServer
 
 FIXTURES = Path(__file__).parent / "fixtures"
+
+# No test is one of speed: a machine may be busy.
+settings.register_profile("fsync", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("fsync")
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ def test_point_in_time_join_equals_a_search_over_all_rows(
     engine: GoogleSQL,
     warehouse: duckdb.DuckDBPyConnection,
 ) -> None:
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(joined.data)
     def check(data: joined.Data) -> None:
         joined.fill(warehouse, data)
@@ -70,7 +70,7 @@ def test_trailing_windows_equal_a_recomputation_at_every_instant(
 ) -> None:
     case, again = windows.CASES[name], f"{name}_again"
 
-    @settings(max_examples=12, deadline=None)
+    @settings(max_examples=12)
     @given(
         windows.tiles_of(case.tile),
         st.integers(0, 12),
@@ -102,7 +102,7 @@ def test_trailing_windows_at_equal_a_search_over_all_events(
 ) -> None:
     known, features = at.CASES[name]
 
-    @settings(max_examples=20, deadline=None)
+    @settings(max_examples=20)
     @given(at.events, at.spines)
     def check(events: list[at.Event], spine: list[tuple[Any, ...]]) -> None:
         at.fill(warehouse, events, spine)

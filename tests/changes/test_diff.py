@@ -80,7 +80,7 @@ def same(left: Any, right: Any, tolerance: float) -> bool:
 
 @pytest.mark.parametrize("tolerance", [0.0, 0.5])
 def test_equals_a_comparison_row_by_row(tolerance: float, connection: duckdb.DuckDBPyConnection) -> None:
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(tables, tables)
     def check(before: list[tuple[Any, ...]], after: list[tuple[Any, ...]]) -> None:
         fill(connection, "before", before)

@@ -48,7 +48,6 @@ def value_of(*parts: object) -> int:
 
 @settings(
     max_examples=40,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(histories, spines, st.booleans(), st.none() | instants, st.booleans())

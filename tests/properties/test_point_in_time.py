@@ -176,7 +176,7 @@ def test_equals_a_search_over_all_rows(
 ) -> None:
     queries = shapes.of(shape)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(data)
     def check(data: Data) -> None:
         fill(warehouse, data)

@@ -249,7 +249,7 @@ def test_equals_a_recomputation_at_every_instant(
 ) -> None:
     case, whole, again = CASES[name], shapes.of(name), shapes.of(f"{name}_again")
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(tiles_of(case.tile), st.integers(0, 12), st.sampled_from([0 * DAY, TICK, case.tile / 2]))
     def check(tiles: list[Tile], cut: int, more: timedelta) -> None:
         fill(warehouse, tiles)

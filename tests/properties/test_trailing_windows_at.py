@@ -154,7 +154,7 @@ def test_equals_a_search_over_all_events(
 ) -> None:
     queries, (known, features) = shapes.of(name), CASES[name]
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=25)
     @given(events, spines)
     def check(events: list[Event], spine: list[tuple[Any, ...]]) -> None:
         fill(warehouse, events, spine)

@@ -21,7 +21,7 @@ from sync.registry.views import Feature, JoinKey
 from .conftest import Online, Serve, Server
 
 KEYS = (JoinKey("n", "integer"), JoinKey("d", "decimal"), JoinKey("t", "timestamp"), JoinKey("b", "boolean"))
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+QUIET = settings(max_examples=150, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_no_request_that_fits_the_description_fails(server: Server) -> None:
         found = operation.ok()
 
         @given(case=found.as_strategy())
-        @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=25, suppress_health_check=list(HealthCheck))
         def run(case: Any) -> None:
             answer = case.call(timeout=10)
             assert answer.status_code < 500, answer.text

@@ -32,7 +32,7 @@ def connection() -> duckdb.DuckDBPyConnection:
 def test_duckdb_spells_a_key_as_python_does(scalar: Any, connection: duckdb.DuckDBPyConnection) -> None:
     data_type, values = TYPES[scalar]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.lists(values, min_size=1, max_size=30))
     def check(keys: list[Any]) -> None:
         rows = connection.execute(
@@ -43,7 +43,7 @@ def test_duckdb_spells_a_key_as_python_does(scalar: Any, connection: duckdb.Duck
     check()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(COMMAS, st.integers(-99, 99), COMMAS), min_size=1, max_size=20, unique=True))
 def test_composite_keys_agree_never_collide_and_can_be_typed(keys: list[tuple[str, int, str]]) -> None:
     join_keys = (JoinKey("a", "string"), JoinKey("b", "integer"), JoinKey("c", "string"))

@@ -88,7 +88,7 @@ ROWS = st.lists(
 
 @pytest.mark.parametrize("kind", ["timestamp", "timestamptz", "date"])
 def test_the_newest_known_row_within_the_ttl_wins(kind: str) -> None:
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(ROWS)
     def check(drawn: list[tuple[str, int, int | None]]) -> None:
         rows: list[tuple[Any, ...]] = []
