@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sync.changes.diff import Diff
     from sync.changes.plan import Plan
     from sync.engine import Engine
+    from sync.lineage.graph import Lineage
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
     from sync.offline.historical import HistoricalFeatures
@@ -324,6 +325,12 @@ class FeatureStore:
 
         target = self.target
         return lint_project(self.project, compile_project(self.project, target, self._profile), tuple(select))
+
+    def lineage(self) -> "Lineage":
+        """Of every column what it is made of, and who reads it."""
+        from sync.lineage.graph import project_lineage
+
+        return project_lineage(self.project, self.target, self._current_registry())
 
     def time_travel(self, view: str, *, instants: int = 3, seed: int = 0) -> "TimeTravel":
         """Whether a view built from what was known at instants of the past says what it says of them now.

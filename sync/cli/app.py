@@ -7,6 +7,7 @@ from sync.cli.diff import diff
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
 from sync.cli.historical import historical
+from sync.cli.lineage import lineage
 from sync.cli.lint import lint
 from sync.cli.online import online
 from sync.cli.plan import plan
@@ -35,6 +36,7 @@ app.command()(get)
 app.command()(historical)
 app.command()(serve)
 app.command()(views)
+app.command()(lineage)
 app.command()(lint)
 app.command()(plan)
 app.command()(diff)

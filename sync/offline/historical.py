@@ -57,14 +57,8 @@ class HistoricalFeatures:
     ) -> None:
         self._project, self._target, self._options = project, target, options
         self._manifest = ManifestFile(project.target_path / "manifest.json")
-        adapter = target.settings["type"]
-        written_for = self._manifest.tree["metadata"].get("adapter_type")
-        if written_for != adapter:
-            raise FsyncError(
-                f"the manifest in {project.target_path} is of a {written_for} target, but {target.name} is "
-                f"{adapter}; run `dbt parse --target {target.name}`"
-            )
-        self._macros = MacroCalls(self._manifest, adapter)
+        self._manifest.check_target(target)
+        self._macros = MacroCalls(self._manifest, target.settings["type"])
         self.service, self.references = _resolve(registry, features)
         self._views = {str(r.view): registry.view(r.view) for r in self.references}
         self._spine = open_spine(entity_df, self._manifest.tree)

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from sync.errors import FsyncError
+from sync.project import Target
 
 T = TypeVar("T")
 # What a ref leads to.
@@ -122,6 +123,15 @@ class ManifestFile:
             raise FsyncError(
                 f"{self.path} is not a manifest that fsync can read ({error}); run `dbt parse` again"
             ) from None
+
+    def check_target(self, target: Target) -> None:
+        """Raises FsyncError where the manifest was written for another kind of warehouse."""
+        adapter, written_for = target.settings["type"], self.tree["metadata"].get("adapter_type")
+        if written_for != adapter:
+            raise FsyncError(
+                f"the manifest in {self.path.parent} is of a {written_for} target, but {target.name} is "
+                f"{adapter}; run `dbt parse --target {target.name}`"
+            )
 
     @cached_property
     def tree(self) -> dict[str, Any]:

@@ -1,0 +1,285 @@
+"""The columns of a project, and which of them each is made of."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import NamedTuple
+
+import msgspec
+
+from sync.errors import FsyncError, did_you_mean
+from sync.lineage.trace import ROWS, Read, trace
+from sync.project import Project, Target
+from sync.registry.compiled import CompiledProject, decode_project
+from sync.registry.manifest import DependsOn, Exposure, ManifestFile
+from sync.registry.references import parse_feature
+from sync.registry.registry import Registry, check_feature
+from sync.registry.rendered import ModelRenderer
+from sync.registry.views import FeatureView
+from sync.sql.model import Model
+from sync.sql.project import project_models
+from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
+
+
+class Column(NamedTuple):
+    """Of a relation, by its unique id in the manifest; `*` for which rows it has."""
+
+    relation: str
+    column: str
+
+
+Edges = dict[Column, frozenset[Column]]
+
+
+class Reader(Exposure):
+    """An exposure with what it reads."""
+
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
+
+
+class Exposures(msgspec.Struct):
+    exposures: dict[str, Reader] = {}
+
+
+class Lineage:
+    """`values`: what each column's expression reads. `rows`: what decides on its rows.
+
+    `unread`: relations whose SQL cannot be followed, and why. Each column of theirs counts as made of all
+    columns that they read.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        models: Mapping[str, Model],
+        values: Edges,
+        rows: Edges,
+        unread: Mapping[str, str],
+        exposures: Mapping[str, Reader],
+    ) -> None:
+        self.registry, self.models, self.unread = registry, models, unread
+        self.values, self.rows = values, rows
+        self._exposures = exposures
+        self._views = {view.model: view for view in registry.views.values()}
+
+    def view(self, relation: str) -> FeatureView | None:
+        return self._views.get(relation)
+
+    def relation_name(self, relation: str) -> str:
+        """`model`, `view@2`, or `source.table`."""
+        if relation in self._views:
+            return self._views[relation].reference
+        if relation.startswith("source."):
+            return ".".join(relation.split(".")[2:])
+        name, versioned, version = self.models[relation].name.rpartition(".v")
+        return f"{name}@{version}" if versioned else version
+
+    def name(self, column: Column) -> str:
+        """`view:feature` of a feature, `model.column` of what is none."""
+        name = self.relation_name(column.relation)
+        if column.column == ROWS:
+            return f"{name} (its rows)"
+        return f"{name}:{column.column}" if self.is_feature(column) else f"{name}.{column.column}"
+
+    def is_feature(self, column: Column) -> bool:
+        view = self._views.get(column.relation)
+        return view is not None and any(feature.name.lower() == column.column for feature in view.features)
+
+    def relation(self, text: str) -> str:
+        """The unique id of a model, view, seed, snapshot or source. Raises FsyncError."""
+        if text not in self._names:
+            raise FsyncError(f"there is no model or source '{text}'{did_you_mean(text, self._names)}")
+        return self._names[text]
+
+    def find(self, text: str) -> Column:
+        """A column by `view:feature`, `model.column` or `source.table.column`. Raises FsyncError."""
+        if ":" in text:
+            check_feature(self.registry, text)
+            reference = parse_feature(text)
+            return Column(self.registry.view(reference.view).model, reference.feature.lower())
+        relation, _, name = text.rpartition(".")
+        column = Column(self.relation(relation), name.lower())
+        known = self.columns(column.relation)
+        if column not in known:
+            names = [one.column for one in known]
+            raise FsyncError(f"{relation} has no column '{name}'{did_you_mean(name.lower(), names)}")
+        return column
+
+    def select(self, text: str | None) -> list[Column]:
+        """A column, all columns of a model or source, or all features. Raises FsyncError."""
+        if text is None:
+            views = self.registry.views.values()
+            return [Column(view.model, one.name.lower()) for view in views for one in view.features]
+        return [self.find(text)] if self.is_column(text) else self.columns(self.relation(text))
+
+    def is_column(self, text: str) -> bool:
+        """Whether a text means one column; else it is a relation's name."""
+        return ":" in text or ("." in text and text not in self._names)
+
+    def columns(self, relation: str) -> list[Column]:
+        """In the order of the SELECT; of a source those that its YAML or anybody's SQL names."""
+        names = dict.fromkeys(self.models[relation].columns)
+        read = {parent for parents in self.values.values() for parent in parents}
+        read |= {parent for parents in self.rows.values() for parent in parents}
+        names |= dict.fromkeys(sorted(one.column for one in read if one.relation == relation))
+        return [Column(relation, name) for name in names if name != ROWS]
+
+    def sources(self, column: Column) -> list[Column]:
+        """The columns of sources and seeds that a value is made of, `*` where it counts their rows."""
+        edges = self.values | self._counted
+        return self.named(one for one in _closure(edges, [column]) if not edges.get(one))
+
+    def row_sources(self, column: Column) -> list[Column]:
+        """Those that decide which rows it is made of and stands in."""
+        made = {one.relation for one in _closure(self.values, [column])}
+        edges = self.values | self.rows
+        deciding = _closure(edges, [Column(relation, ROWS) for relation in made])
+        return self.named(one for one in deciding if not edges.get(one) and one.column != ROWS)
+
+    def ancestors(self, column: Column) -> list[Column]:
+        """All that a value is made of."""
+        return self.named(_closure(self.values, [column]) - {column})
+
+    def reached(self, column: Column) -> list[Column]:
+        """All that is made of its values."""
+        return self.named(_closure(self.children, [column]) - {column})
+
+    def rows_reached(self, column: Column) -> list[str]:
+        """The feature views whose rows it decides on, besides the values it is in."""
+        found = _closure(self._all_children, [column])
+        return sorted(self._views[one.relation].reference for one in found if self._is_view_row(one))
+
+    def services(self, column: Column) -> list[str]:
+        """The feature services that read a feature."""
+        return [
+            service.name
+            for service in self.registry.services.values()
+            for reference in map(parse_feature, service.features)
+            if self.registry.view(reference.view).model == column.relation
+            and reference.feature.lower() == column.column
+        ]
+
+    def exposures(self, relation: str) -> list[str]:
+        """Those that are no feature services of a view, and read a relation whole."""
+        whole = (
+            exposure
+            for exposure in self._exposures.values()
+            if relation in exposure.depends_on.nodes
+            and not (relation in self._views and "features" in exposure.settings)
+        )
+        return sorted(exposure.name for exposure in whole if exposure.config.enabled)
+
+    @cached_property
+    def _names(self) -> dict[str, str]:
+        """The relations by name; a bare name is the latest version."""
+        names = {self.relation_name(relation): relation for relation in self.models}
+        return names | {view.name: view.model for view in self._views.values() if view.latest}
+
+    @cached_property
+    def children(self) -> Edges:
+        return _turned(self.values)
+
+    @cached_property
+    def _counted(self) -> Edges:
+        """Rows of which relations the rows of a relation are."""
+        return {
+            column: frozenset(parent for parent in parents if parent.column == ROWS)
+            for column, parents in self.rows.items()
+        }
+
+    @cached_property
+    def _all_children(self) -> Edges:
+        return _turned(self.values | self.rows)
+
+    def _is_view_row(self, column: Column) -> bool:
+        return column.column == ROWS and column.relation in self._views
+
+    def named(self, columns: Iterable[Column]) -> list[Column]:
+        return sorted(columns, key=self.name)
+
+
+def _closure(edges: Edges, start: Iterable[Column]) -> set[Column]:
+    found, waiting = set(start), list(start)
+    while waiting:
+        new = edges.get(waiting.pop(), frozenset()) - found
+        found |= new
+        waiting += new
+    return found
+
+
+def _turned(edges: Edges) -> Edges:
+    turned: dict[Column, set[Column]] = {}
+    for column, parents in edges.items():
+        for parent in parents:
+            turned.setdefault(parent, set()).add(column)
+    return {column: frozenset(children) for column, children in turned.items()}
+
+
+def project_lineage(project: Project, target: Target, registry: Registry) -> Lineage:
+    """Of the SQL that a build from nothing would run, rendered from the manifest, without dbt."""
+    file = ManifestFile(project.target_path / "manifest.json")
+    file.check_target(target)
+    compiled = decode_project(file, target)
+    renderer = ModelRenderer(file.tree, project, target)
+    for name, node in compiled.models.items():
+        node.compiled_code = renderer.sql(file.tree["nodes"][name])
+    models = project_models(project, compiled)
+    values: Edges = {}
+    rows: Edges = {}
+    unread: dict[str, str] = {}
+    names = {id(model): name for name, model in models.items()}
+    for model, fault in read_queries(list(models.values()), compiled.adapter):
+        name = names[id(model)]
+        if name not in compiled.models:
+            continue
+        parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
+        found = None if model.query is None else trace(model.query)
+        if found is None or not found.values:
+            unread[name] = str(fault) if fault else _why(model)
+            made = frozenset(_everything(models, parents))
+            values |= {Column(name, column): made for column in model.columns}
+            rows[Column(name, ROWS)] = made
+            continue
+        unnamed = [parent for parent in parents if not models[parent].relation]
+        given = _Given(names, values, unnamed[0] if len(unnamed) == 1 else None)
+        values |= {Column(name, column): given.columns(read) for column, read in found.values.items()}
+        rows[Column(name, ROWS)] = given.columns(found.rows)
+        if model.is_snapshot:
+            values |= {Column(name, column): frozenset([Column(name, ROWS)]) for column in SNAPSHOT_COLUMNS}
+    return Lineage(registry, models, values, rows, unread, _exposures(compiled))
+
+
+class _Given(NamedTuple):
+    """`unnamed`: the one relation that a query reads and whose name SQL does not know, such as files."""
+
+    names: Mapping[int, str]
+    values: Edges
+    unnamed: str | None
+
+    def columns(self, reads: Iterable[Read]) -> frozenset[Column]:
+        found = (self._column(read) for read in reads)
+        return frozenset(column for column in found if column is not None)
+
+    def _column(self, read: Read) -> Column | None:
+        relation = self.unnamed if read.model is None else self.names[id(read.model)]
+        if relation is None:
+            return None
+        column = Column(relation, read.column)
+        # Of a model, what is none of its columns numbers its rows, such as rowid.
+        own = relation.startswith("source.") or relation.startswith("seed.") or column in self.values
+        return column if own else Column(relation, ROWS)
+
+
+def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterator[Column]:
+    for relation in relations:
+        yield Column(relation, ROWS)
+        yield from (Column(relation, column) for column in models[relation].columns)
+
+
+def _why(model: Model) -> str:
+    if model.query is None:
+        return "its SQL cannot be rendered without dbt"
+    return "a star over what has no known columns"
+
+
+def _exposures(compiled: CompiledProject) -> dict[str, Reader]:
+    return compiled.file.decode(Exposures).exposures

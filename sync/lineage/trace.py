@@ -1,0 +1,174 @@
+"""The columns that one query reads, for each column of its result and for which rows there are."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from sqlglot import exp
+from sqlglot.optimizer.scope import Scope
+
+from sync.sql.model import Model
+from sync.sql.query import Query, find_source, own_columns, own_nodes, projections, window_of
+
+# Stands for the rows of a relation: which of them there are.
+ROWS = "*"
+
+
+class Read(NamedTuple):
+    """A column that a query reads; of the relations whose name SQL does not say, `model` is None."""
+
+    model: Model | None
+    column: str
+
+
+class Trace(NamedTuple):
+    """`values`: what the expression of each column reads. `rows`: what joins, filters, groups, windows do."""
+
+    values: dict[str, frozenset[Read]]
+    rows: frozenset[Read]
+
+
+def trace(query: Query) -> Trace:
+    """`values` is empty where the columns of the result are unknown, behind a star."""
+    tracer = _Tracer(query)
+    rows = tracer.rows(query.root)
+    values = {
+        # A constant tells of nothing but the rows that hold it.
+        name: frozenset(tracer.output(name)) or frozenset(read for read in rows if read.column == ROWS)
+        for name in query.outputs()
+    }
+    return Trace(values, rows)
+
+
+class _Tracer:
+    def __init__(self, query: Query) -> None:
+        self._query = query
+        self._scopes = {id(scope.expression): scope for scope in query.scopes}
+        # A recursive CTE reads itself as a scope of its first branch, which sqlglot does not look into.
+        self._recursive = {
+            id(scope.set_operation_scopes[0].expression): scope
+            for scope in query.scopes
+            if scope.is_cte and scope.set_operation_scopes
+        }
+        self._columns: dict[tuple[int, str, str], frozenset[Read]] = {}
+        self._rows: dict[int, frozenset[Read]] = {}
+
+    def output(self, name: str) -> set[Read]:
+        found = projections(self._query.root, name)
+        return {read for scope, projection in found for read in self.value(projection, scope)}
+
+    def value(self, expression: exp.Expr, scope: Scope) -> set[Read]:
+        found = self._own(expression, scope)
+        if not found and _counts(expression):
+            # count(*) and row_number() hold what rows there are.
+            found |= {read for read in self.rows(scope) if read.column == ROWS}
+        return found
+
+    def rows(self, scope: Scope) -> frozenset[Read]:
+        """Conditions and groups of a scope, the rows of what it reads, and the same of its subqueries."""
+        if id(scope) not in self._rows:
+            self._rows[id(scope)] = frozenset()
+            self._rows[id(scope)] = frozenset(self._rows_of(scope))
+        return self._rows[id(scope)]
+
+    def _rows_of(self, scope: Scope) -> Iterator[Read]:
+        expression = scope.expression
+        if isinstance(expression, exp.SetOperation):
+            for branch in scope.set_operation_scopes:
+                yield from self.rows(branch)
+        for _, source in scope.selected_sources.values():
+            if isinstance(source, exp.Table):
+                yield Read(self._query.model_of(source), ROWS)
+            elif isinstance(source.expression, exp.Query):
+                if self._is_known(source):
+                    yield from self.rows(source)
+            else:
+                yield from self._all(source, scope)
+        if isinstance(expression, exp.Select):
+            for part in _conditions(expression):
+                yield from self._own(part, scope)
+
+    def _own(self, expression: exp.Expr, scope: Scope) -> set[Read]:
+        found: set[Read] = set()
+        for column in own_columns(expression):
+            if not _in_window_order(column):
+                found |= self._column(column, scope)
+        for nested in _nested(expression):
+            # Its columns are its own or, where it is correlated, those of the scope around.
+            inner = self._scopes.get(id(nested))
+            found |= set(self.rows(inner)) if inner is not None else set()
+            for column in nested.find_all(exp.Column):
+                found |= self._column(column, self._scope_of(column) or scope)
+        return found
+
+    def _is_known(self, scope: Scope) -> bool:
+        return self._scopes.get(id(scope.expression)) is scope
+
+    def _scope_of(self, column: exp.Column) -> Scope | None:
+        around = column.find_ancestor(exp.Select)
+        return None if around is None else self._scopes.get(id(around))
+
+    def _column(self, column: exp.Column, scope: Scope) -> frozenset[Read]:
+        key = (id(scope), column.table.lower(), column.name.lower())
+        if key not in self._columns:
+            self._columns[key] = frozenset()  # where a recursive CTE comes round
+            self._columns[key] = frozenset(self._read(key[1], key[2], scope))
+        return self._columns[key]
+
+    def _read(self, alias: str, name: str, scope: Scope) -> Iterable[Read]:
+        place = find_source(scope, alias)
+        if place is None:
+            return
+        owner, source = place
+        if isinstance(source, exp.Table):
+            yield Read(self._query.model_of(source), name)
+        elif not isinstance(source.expression, exp.Query):
+            yield from self._all(source, owner)
+        elif self._is_known(source):
+            for inner, projection in projections(source, name):
+                yield from self.value(projection, inner)
+        elif (recursive := self._recursive.get(id(source.expression))) is not None:
+            yield from self._all(recursive, owner)
+
+    def _all(self, source: Scope, owner: Scope) -> Iterator[Read]:
+        """All columns that are read in a scope, such as those that unnest or a table function is given."""
+        for column in source.expression.find_all(exp.Column):
+            yield from self._column(column, self._scope_of(column) or owner)
+
+
+def _conditions(select: exp.Select) -> Iterator[exp.Expr]:
+    for join in select.args.get("joins") or []:
+        if join.args.get("on") is not None:
+            yield join.args["on"]
+    for key in ("where", "group", "having", "qualify"):
+        part = select.args.get(key)
+        if isinstance(part, exp.Expr):
+            yield part
+    for window in own_nodes(select, exp.Window):
+        partition, order, _ = window_of(window)
+        # Copies stand in no window: here they count.
+        yield from (part.copy() for part in [*partition, *order])
+    if select.args.get("distinct") is not None:
+        yield from select.selects
+    if select.args.get("limit") is not None and select.args.get("order") is not None:
+        yield select.args["order"]
+
+
+def _nested(expression: exp.Expr) -> Iterator[exp.Query]:
+    """The outermost queries within an expression."""
+    for node in expression.walk(prune=lambda node: isinstance(node, exp.Select | exp.SetOperation)):
+        if isinstance(node, exp.Select | exp.SetOperation):
+            yield node
+
+
+def _in_window_order(column: exp.Expr) -> bool:
+    """Whether it says which rows a window takes, not what it makes of them."""
+    node = column
+    while node.parent is not None and not isinstance(node, exp.Query):
+        if isinstance(node.parent, exp.Window) and node.arg_key in ("partition_by", "order"):
+            return True
+        node = node.parent
+    return False
+
+
+def _counts(expression: exp.Expr) -> bool:
+    return any(True for _ in own_nodes(expression, exp.AggFunc, exp.Window, exp.RowNumber))
