@@ -328,7 +328,7 @@ class FeatureStore:
 
     def lineage(self) -> "Lineage":
         """Of every column what it is made of, and who reads it."""
-        from sync.lineage.graph import project_lineage
+        from sync.lineage.project import project_lineage
 
         return project_lineage(self.project, self.target, self._current_registry())
 

@@ -1,23 +1,18 @@
-"""The columns of a project, and which of them each is made of."""
+"""The columns of a project, which of them each is made of, and who reads them."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
 import msgspec
 
 from sync.errors import FsyncError, did_you_mean
-from sync.lineage.trace import ROWS, Read, trace
-from sync.project import Project, Target
-from sync.registry.compiled import CompiledProject, decode_project
-from sync.registry.manifest import DependsOn, Exposure, ManifestFile
+from sync.lineage.trace import ROWS
+from sync.registry.manifest import DependsOn, Exposure
 from sync.registry.references import parse_feature
 from sync.registry.registry import Registry, check_feature
-from sync.registry.rendered import ModelRenderer
 from sync.registry.views import FeatureView
 from sync.sql.model import Model
-from sync.sql.project import project_models
-from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
 
 
 class Column(NamedTuple):
@@ -34,10 +29,6 @@ class Reader(Exposure):
     """An exposure with what it reads."""
 
     depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
-
-
-class Exposures(msgspec.Struct):
-    exposures: dict[str, Reader] = {}
 
 
 class Lineage:
@@ -60,6 +51,11 @@ class Lineage:
         self.values, self.rows = values, rows
         self._exposures = exposures
         self._views = {view.model: view for view in registry.views.values()}
+        self._features = {
+            Column(view.model, feature.name.lower()): f"{view.reference}:{feature.name}"
+            for view in registry.views.values()
+            for feature in view.features
+        }
 
     def view(self, relation: str) -> FeatureView | None:
         return self._views.get(relation)
@@ -75,14 +71,13 @@ class Lineage:
 
     def name(self, column: Column) -> str:
         """`view:feature` of a feature, `model.column` of what is none."""
+        if column in self._features:
+            return self._features[column]
         name = self.relation_name(column.relation)
-        if column.column == ROWS:
-            return f"{name} (its rows)"
-        return f"{name}:{column.column}" if self.is_feature(column) else f"{name}.{column.column}"
+        return f"{name} (its rows)" if column.column == ROWS else f"{name}.{column.column}"
 
     def is_feature(self, column: Column) -> bool:
-        view = self._views.get(column.relation)
-        return view is not None and any(feature.name.lower() == column.column for feature in view.features)
+        return column in self._features
 
     def relation(self, text: str) -> str:
         """The unique id of a model, view, seed, snapshot or source. Raises FsyncError."""
@@ -107,8 +102,7 @@ class Lineage:
     def select(self, text: str | None) -> list[Column]:
         """A column, all columns of a model or source, or all features. Raises FsyncError."""
         if text is None:
-            views = self.registry.views.values()
-            return [Column(view.model, one.name.lower()) for view in views for one in view.features]
+            return list(self._features)
         return [self.find(text)] if self.is_column(text) else self.columns(self.relation(text))
 
     def is_column(self, text: str) -> bool:
@@ -212,74 +206,3 @@ def _turned(edges: Edges) -> Edges:
         for parent in parents:
             turned.setdefault(parent, set()).add(column)
     return {column: frozenset(children) for column, children in turned.items()}
-
-
-def project_lineage(project: Project, target: Target, registry: Registry) -> Lineage:
-    """Of the SQL that a build from nothing would run, rendered from the manifest, without dbt."""
-    file = ManifestFile(project.target_path / "manifest.json")
-    file.check_target(target)
-    compiled = decode_project(file, target)
-    renderer = ModelRenderer(file.tree, project, target)
-    for name, node in compiled.models.items():
-        node.compiled_code = renderer.sql(file.tree["nodes"][name])
-    models = project_models(project, compiled)
-    values: Edges = {}
-    rows: Edges = {}
-    unread: dict[str, str] = {}
-    names = {id(model): name for name, model in models.items()}
-    for model, fault in read_queries(list(models.values()), compiled.adapter):
-        name = names[id(model)]
-        if name not in compiled.models:
-            continue
-        parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
-        found = None if model.query is None else trace(model.query)
-        if found is None or not found.values:
-            unread[name] = str(fault) if fault else _why(model)
-            made = frozenset(_everything(models, parents))
-            values |= {Column(name, column): made for column in model.columns}
-            rows[Column(name, ROWS)] = made
-            continue
-        unnamed = [parent for parent in parents if not models[parent].relation]
-        given = _Given(names, values, unnamed[0] if len(unnamed) == 1 else None)
-        values |= {Column(name, column): given.columns(read) for column, read in found.values.items()}
-        rows[Column(name, ROWS)] = given.columns(found.rows)
-        if model.is_snapshot:
-            values |= {Column(name, column): frozenset([Column(name, ROWS)]) for column in SNAPSHOT_COLUMNS}
-    return Lineage(registry, models, values, rows, unread, _exposures(compiled))
-
-
-class _Given(NamedTuple):
-    """`unnamed`: the one relation that a query reads and whose name SQL does not know, such as files."""
-
-    names: Mapping[int, str]
-    values: Edges
-    unnamed: str | None
-
-    def columns(self, reads: Iterable[Read]) -> frozenset[Column]:
-        found = (self._column(read) for read in reads)
-        return frozenset(column for column in found if column is not None)
-
-    def _column(self, read: Read) -> Column | None:
-        relation = self.unnamed if read.model is None else self.names[id(read.model)]
-        if relation is None:
-            return None
-        column = Column(relation, read.column)
-        # Of a model, what is none of its columns numbers its rows, such as rowid.
-        own = relation.startswith("source.") or relation.startswith("seed.") or column in self.values
-        return column if own else Column(relation, ROWS)
-
-
-def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterator[Column]:
-    for relation in relations:
-        yield Column(relation, ROWS)
-        yield from (Column(relation, column) for column in models[relation].columns)
-
-
-def _why(model: Model) -> str:
-    if model.query is None:
-        return "its SQL cannot be rendered without dbt"
-    return "a star over what has no known columns"
-
-
-def _exposures(compiled: CompiledProject) -> dict[str, Reader]:
-    return compiled.file.decode(Exposures).exposures

@@ -1,0 +1,88 @@
+"""The lineage of a dbt project, from its manifest."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from sync.lineage.graph import Column, Edges, Lineage, Reader
+from sync.lineage.trace import ROWS, Read, trace
+from sync.project import Project, Target
+from sync.registry.compiled import decode_project
+from sync.registry.manifest import ManifestFile
+from sync.registry.registry import Registry
+from sync.registry.rendered import ModelRenderer
+from sync.sql.model import Model
+from sync.sql.project import project_models
+from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
+
+
+class Exposures(msgspec.Struct):
+    exposures: dict[str, Reader] = {}
+
+
+def project_lineage(project: Project, target: Target, registry: Registry) -> Lineage:
+    """Of the SQL that a build from nothing would run, rendered from the manifest, without dbt."""
+    file = ManifestFile(project.target_path / "manifest.json")
+    file.check_target(target)
+    compiled = decode_project(file, target)
+    renderer = ModelRenderer(file.tree, project, target)
+    for name, node in compiled.models.items():
+        node.compiled_code = renderer.sql(file.tree["nodes"][name])
+    models = project_models(project, compiled)
+    values: Edges = {}
+    rows: Edges = {}
+    unread: dict[str, str] = {}
+    names = {id(model): name for name, model in models.items()}
+    for model, fault in read_queries(list(models.values()), compiled.adapter):
+        name = names[id(model)]
+        if name not in compiled.models:
+            continue
+        parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
+        found = None if model.query is None else trace(model.query)
+        if found is None or not found.values:
+            unread[name] = str(fault) if fault else _why(model)
+            made = frozenset(_everything(models, parents))
+            values |= {Column(name, column): made for column in model.columns}
+            rows[Column(name, ROWS)] = made
+            continue
+        unnamed = [parent for parent in parents if not models[parent].relation]
+        given = _Given(names, values, unnamed[0] if len(unnamed) == 1 else None)
+        values |= {Column(name, column): given.columns(read) for column, read in found.values.items()}
+        rows[Column(name, ROWS)] = given.columns(found.rows)
+        if model.is_snapshot:
+            values |= {Column(name, column): frozenset([Column(name, ROWS)]) for column in SNAPSHOT_COLUMNS}
+    return Lineage(registry, models, values, rows, unread, file.decode(Exposures).exposures)
+
+
+class _Given(NamedTuple):
+    """`unnamed`: the one relation that a query reads and whose name SQL does not know, such as files."""
+
+    names: Mapping[int, str]
+    values: Edges
+    unnamed: str | None
+
+    def columns(self, reads: Iterable[Read]) -> frozenset[Column]:
+        found = (self._column(read) for read in reads)
+        return frozenset(column for column in found if column is not None)
+
+    def _column(self, read: Read) -> Column | None:
+        relation = self.unnamed if read.model is None else self.names[id(read.model)]
+        if relation is None:
+            return None
+        column = Column(relation, read.column)
+        # Of a model, what is none of its columns numbers its rows, such as rowid.
+        own = relation.startswith("source.") or relation.startswith("seed.") or column in self.values
+        return column if own else Column(relation, ROWS)
+
+
+def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterator[Column]:
+    for relation in relations:
+        yield Column(relation, ROWS)
+        yield from (Column(relation, column) for column in models[relation].columns)
+
+
+def _why(model: Model) -> str:
+    if model.query is None:
+        return "its SQL cannot be rendered without dbt"
+    return "a star over what has no known columns"
