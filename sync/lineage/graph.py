@@ -70,11 +70,10 @@ class Lineage:
         return f"{name}@{version}" if versioned else version
 
     def name(self, column: Column) -> str:
-        """`view:feature` of a feature, `model.column` of what is none."""
+        """`view:feature` of a feature, `model.column` of what is none, `model.*` of a model's rows."""
         if column in self._features:
             return self._features[column]
-        name = self.relation_name(column.relation)
-        return f"{name} (its rows)" if column.column == ROWS else f"{name}.{column.column}"
+        return f"{self.relation_name(column.relation)}.{column.column}"
 
     def is_feature(self, column: Column) -> bool:
         return column in self._features

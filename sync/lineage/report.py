@@ -96,8 +96,11 @@ def _tree(
         for one in lineage.named(edges.get(of, ())):
             again = one in seen and one in edges
             noted = note(one)
-            text = lineage.name(one) + (" …" if again else "")
-            lines.append("  " * depth + text + (f"  → {', '.join(noted)}" if noted else ""))
+            rows = one.column == ROWS
+            text = f"{lineage.relation_name(one.relation)}: its rows" if rows else lineage.name(one)
+            lines.append(
+                "  " * depth + text + (" …" if again else "") + (f"  → {', '.join(noted)}" if noted else "")
+            )
             if one not in seen:
                 seen.add(one)
                 grow(one, depth + 1)

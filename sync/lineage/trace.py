@@ -116,18 +116,35 @@ class _Tracer:
 
     def _read(self, alias: str, name: str, scope: Scope) -> Iterable[Read]:
         place = find_source(scope, alias)
-        if place is None:
-            return
-        owner, source = place
+        if place is not None:
+            yield from self._read_of(place[1], name, place[0])
+        elif alias:
+            # A struct: what stands for a table is a column, and the column a field of it.
+            yield from self._read("", alias, scope)
+        else:
+            for _, source in scope.selected_sources.values():
+                if isinstance(source, exp.Table | Scope) and self._may_have(source, name):
+                    yield from self._read_of(source, name, scope)
+
+    def _read_of(self, source: "exp.Table | Scope", name: str, owner: Scope) -> Iterable[Read]:
         if isinstance(source, exp.Table):
             yield Read(self._query.model_of(source), name)
         elif not isinstance(source.expression, exp.Query):
             yield from self._all(source, owner)
         elif self._is_known(source):
-            for inner, projection in projections(source, name):
+            found = list(projections(source, name))
+            for inner, projection in found:
                 yield from self.value(projection, inner)
+            if not found and source.expression.is_star:
+                for branch in source.set_operation_scopes or [source]:
+                    yield from self._read("", name, branch)
         elif (recursive := self._recursive.get(id(source.expression))) is not None:
             yield from self._all(recursive, owner)
+
+    def _may_have(self, source: "exp.Table | Scope", name: str) -> bool:
+        """Whether a table whose columns may not be known can have one of that name."""
+        model = self._query.model_of(source) if isinstance(source, exp.Table) else None
+        return model is None or not model.columns or name in model.columns
 
     def _all(self, source: Scope, owner: Scope) -> Iterator[Read]:
         """All columns that are read in a scope, such as those that unnest or a table function is given."""

@@ -231,7 +231,7 @@ def test_json(shop: Path) -> None:
         "column": "spend@2:orders",
         "feature": True,
         "file": "models/features/spend_v2.sql",
-        "sources": ["game.orders (its rows)", "prices (its rows)"],
+        "sources": ["game.orders.*", "prices.*"],
         "row_sources": [
             "game.orders.at",
             "game.orders.item",
@@ -242,7 +242,7 @@ def test_json(shop: Path) -> None:
         "redis_key": "fsync:{shop/spend@2}:rows",
         "services": [],
         "exposures": [],
-        "made_of": {"spend@2:orders": ["priced (its rows)"]},
+        "made_of": {"spend@2:orders": ["priced.*"]},
         "goes_into": {},
         "reaches": [],
         "decides_on_rows_of": [],

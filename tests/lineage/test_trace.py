@@ -20,7 +20,9 @@ TABLES = {
         "tags": "varchar[]",
     },
     "players": {"player_id": "varchar", "country": "varchar", "level": "bigint"},
+    "raw": {"player_id": "varchar", "mystery": "bigint", "strange": "bigint"},
 }
+UNKNOWN = {"raw"}
 
 
 class Case(NamedTuple):
@@ -170,6 +172,27 @@ CASES = {
         {"n": "events.amount events.player_id players.player_id"},
         "events.* events.amount events.player_id players.* players.player_id",
     ),
+    "a field of a struct": Case(
+        """with p as (select {'x': amount, 'n': name} as s, level from events, players)
+        select s.x, level from p""",
+        {"x": "events.amount events.name", "level": "players.level"},
+        "events.* players.*",
+    ),
+    "a column that only an unknown table can have": Case(
+        "select amount, mystery from events join raw on events.player_id = raw.player_id",
+        {"amount": "events.amount", "mystery": "raw.mystery"},
+        "events.* events.player_id raw.* raw.player_id",
+    ),
+    "a column of one of two unknown tables": Case(
+        "with r as (select * from raw) select mystery from r join players on level = strange",
+        {"mystery": "raw.mystery"},
+        "players.* players.level raw.* raw.strange",
+    ),
+    "a union of unknown columns": Case(
+        "with r as (select * from raw union all select * from raw) select mystery from r",
+        {"mystery": "raw.mystery"},
+        "raw.*",
+    ),
     "a CTE of a name that a table has": Case(
         "with players as (select player_id, amount as level from events) select level from players",
         {"level": "events.amount"},
@@ -179,7 +202,10 @@ CASES = {
 
 
 def traced(sql: str, dialect: str) -> tuple[dict[str, set[str]], set[str]]:
-    models = [Model(name, relation=("main", name), columns=dict(columns)) for name, columns in TABLES.items()]
+    models = [
+        Model(name, relation=("main", name), columns={} if name in UNKNOWN else dict(columns))
+        for name, columns in TABLES.items()
+    ]
     models.append(Model("case", sql=sql, relation=("main", "case")))
     *_, (model, fault) = read_queries(models, dialect)
     assert fault is None
@@ -232,6 +258,8 @@ def fill(database: duckdb.DuckDBPyConnection, table: str = "", column: str = "")
         "tags": "['a' || (i * {k}), 'b']",
         "country": "['DE', 'FR'][(i * {k}) % 2 + 1]",
         "level": "i * {k} % 5",
+        "mystery": "i * {k}",
+        "strange": "i * {k} % 5",
     }
     for name, columns in TABLES.items():
         parts = (

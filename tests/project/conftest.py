@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sync import FeatureStore
 from tests.conftest import made_once
 
 ROOT = Path(__file__).parents[2]
@@ -73,3 +74,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
 
     folder = made_once(tmp_path_factory, "built", build)
     return Project(ROOT, folder), (folder / "printed").read_text()
+
+
+@pytest.fixture
+def store(built: tuple[Project, str], redis_url: str, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
+    project, _ = built
+    for name, value in project.environment.items():
+        monkeypatch.setenv(name, value)
+    return FeatureStore(ROOT, redis_url=redis_url)

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Callable
 
 import duckdb
-import pytest
 import redis
 
 from sync import FeatureStore
@@ -14,20 +13,12 @@ from sync.lineage.report import redis_key
 from sync.registry.compiled import CompiledNode, decode_project
 from sync.registry.manifest import ManifestFile
 from sync.registry.rendered import ModelRenderer
-from tests.project.conftest import ROOT, Project
+from tests.project.conftest import ROOT
 
 DATABASE = "scratch"
 SNAPSHOT = (
     "'1' as dbt_scd_id, timestamp '2026-05-20' as dbt_updated_at, timestamp '2026-05-20' as dbt_valid_from"
 )
-
-
-@pytest.fixture
-def store(built: tuple[Project, str], redis_url: str, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
-    project, _ = built
-    for name, value in project.environment.items():
-        monkeypatch.setenv(name, value)
-    return FeatureStore(ROOT, redis_url=redis_url)
 
 
 class Scratch:

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from sync import FeatureStore
-from tests.project.conftest import ROOT, Project
+from tests.project.conftest import Project
 
 VIEWS = {
     "player_sessions": ("player_sessions", ["player_id"], 30),
@@ -19,14 +19,6 @@ VIEWS = {
     "player_mode": ("player_mode", ["player_id", "game_mode"], 30),
 }
 INSTANTS = [datetime(2026, *rest, tzinfo=UTC) for rest in [(5, 20), (6, 12, 13, 45), (6, 29)]]
-
-
-@pytest.fixture
-def store(built: tuple[Project, str], redis_url: str, monkeypatch: pytest.MonkeyPatch) -> FeatureStore:
-    project, _ = built
-    for name, value in project.environment.items():
-        monkeypatch.setenv(name, value)
-    return FeatureStore(ROOT, redis_url=redis_url)
 
 
 def query(project: Project, sql: str) -> list[dict[str, Any]]:
