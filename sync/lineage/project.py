@@ -85,4 +85,4 @@ def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterat
 def _why(model: Model) -> str:
     if model.query is None:
         return "its SQL cannot be rendered without dbt"
-    return "a star over what has no known columns"
+    return "a pivot, or a star over what has no known columns"

@@ -28,13 +28,13 @@ class Trace(NamedTuple):
 
 
 def trace(query: Query) -> Trace:
-    """`values` is empty where the columns of the result are unknown, behind a star."""
+    """`values` is empty where the columns of the result are unknown, behind a star or a pivot."""
     tracer = _Tracer(query)
     rows = tracer.rows(query.root)
     values = {
         # A constant tells of nothing but the rows that hold it.
         name: frozenset(tracer.output(name)) or frozenset(read for read in rows if read.column == ROWS)
-        for name in query.outputs()
+        for name in ([] if query.tree.find(exp.Pivot) else query.outputs())
     }
     return Trace(values, rows)
 
@@ -75,6 +75,10 @@ class _Tracer:
         if isinstance(expression, exp.SetOperation):
             for branch in scope.set_operation_scopes:
                 yield from self.rows(branch)
+            if expression.args.get("distinct") or not isinstance(expression, exp.Union):
+                for name in expression.named_selects:
+                    for inner, projection in projections(scope, name.lower()):
+                        yield from self.value(projection, inner)
         for _, source in scope.selected_sources.values():
             if isinstance(source, exp.Table):
                 yield Read(self._query.model_of(source), ROWS)
@@ -164,9 +168,11 @@ def _conditions(select: exp.Select) -> Iterator[exp.Expr]:
         partition, order, _ = window_of(window)
         # Copies stand in no window: here they count.
         yield from (part.copy() for part in [*partition, *order])
-    if select.args.get("distinct") is not None:
-        yield from select.selects
-    if select.args.get("limit") is not None and select.args.get("order") is not None:
+    distinct = select.args.get("distinct")
+    on = None if distinct is None else distinct.args.get("on")
+    if distinct is not None:
+        yield from select.selects if on is None else [on]
+    if (select.args.get("limit") or on) and select.args.get("order") is not None:
         yield select.args["order"]
 
 

@@ -170,7 +170,7 @@ rows decided by
 goes into
   training_set.spent  → exposure churn
 not followed: asks (its SQL cannot be rendered without dbt); {MADE_OF_ALL}
-not followed: of_raw (a star over what has no known columns); {MADE_OF_ALL}
+not followed: of_raw (a pivot, or a star over what has no known columns); {MADE_OF_ALL}
 """
     )
 

@@ -193,6 +193,31 @@ CASES = {
         {"mystery": "raw.mystery"},
         "raw.*",
     ),
+    "a union of distinct rows": Case(
+        "select name, amount from events union select country, level from players",
+        {"name": "events.name players.country", "amount": "events.amount players.level"},
+        "events.* events.amount events.name players.* players.country players.level",
+    ),
+    "rows that others do not have": Case(
+        "select player_id from events except select player_id from players where level > 2",
+        {"player_id": "events.player_id players.player_id"},
+        "events.* events.player_id players.* players.level players.player_id",
+    ),
+    "an alias used beside its making": Case(
+        "select amount * 2 as twice, twice + 1 as more from events where twice > 4",
+        {"twice": "events.amount", "more": "events.amount"},
+        "events.* events.amount",
+    ),
+    "distinct on": Case(
+        "select distinct on (player_id) name from events order by player_id, event_at, amount",
+        {"name": "events.name"},
+        "events.* events.amount events.event_at events.player_id",
+    ),
+    "an ordered aggregate": Case(
+        "select first(name order by event_at) as first_name, arg_max(name, amount) as best from events",
+        {"first_name": "events.event_at events.name", "best": "events.amount events.name"},
+        "events.*",
+    ),
     "a CTE of a name that a table has": Case(
         "with players as (select player_id, amount as level from events) select level from players",
         {"level": "events.amount"},
@@ -225,6 +250,18 @@ def test_what_is_read(name: str) -> None:
     values, rows = traced(case.sql, case.dialect)
     assert values == {column: set(reads.split()) for column, reads in case.values.items()}
     assert rows == set(case.rows.split())
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select * from raw",
+        "select * from (pivot events on name in ('buy', 'win') using sum(amount) group by player_id)",
+        "select buy from events pivot (sum(amount) for name in ('buy'))",
+    ],
+)
+def test_what_cannot_be_followed_has_no_columns(sql: str) -> None:
+    assert traced(sql, "duckdb")[0] == {}
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.dialect == "duckdb"])
