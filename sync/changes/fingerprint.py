@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from sync.changes.digest import fingerprint
-from sync.changes.lineage import (
+from sync.changes.columns import (
     Fingerprints,
     Unresolved,
     column_fingerprints,
     text_fingerprints,
     upstream_parts,
 )
+from sync.changes.digest import fingerprint
 from sync.project import Project, Target
 from sync.registry.compiled import CompiledNode, CompiledProject
 from sync.registry.macros import relation_name

@@ -1,8 +1,8 @@
 """The state of a project, from the fingerprints of all its relations."""
 
+from sync.changes.columns import Fingerprints
 from sync.changes.digest import fingerprint
 from sync.changes.fingerprint import project_fingerprints
-from sync.changes.lineage import Fingerprints
 from sync.changes.state import FeatureState, ModelState, State, ViewState
 from sync.errors import FsyncError, did_you_mean
 from sync.project import Project, Target

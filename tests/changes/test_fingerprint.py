@@ -2,7 +2,7 @@
 
 import pytest
 
-from sync.changes.lineage import Fingerprints, Unresolved, column_fingerprints, text_fingerprints
+from sync.changes.columns import Fingerprints, Unresolved, column_fingerprints, text_fingerprints
 
 UPSTREAM = {
     "db.main.events": Fingerprints("events", {n: f"e.{n}" for n in ("player_id", "at", "amount", "kind")}),
