@@ -14,6 +14,7 @@ from sync.registry.registry import Registry
 from sync.registry.rendered import ModelRenderer
 from sync.sql.model import Model
 from sync.sql.project import project_models
+from sync.sql.query import Query, Unreadable
 from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
 
 
@@ -34,14 +35,14 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
     rows: Edges = {}
     unread: dict[str, str] = {}
     names = {id(model): name for name, model in models.items()}
-    for model, fault in read_queries(list(models.values()), compiled.adapter):
+    for model, query in read_queries(list(models.values()), compiled.adapter):
         name = names[id(model)]
         if name not in compiled.models:
             continue
         parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
-        found = None if model.query is None else trace(model.query)
+        found = trace(query) if isinstance(query, Query) else None
         if found is None or not found.values:
-            unread[name] = str(fault) if fault else _why(model)
+            unread[name] = _why(query)
             made = frozenset(_everything(models, parents))
             values |= {Column(name, column): made for column in model.columns}
             rows[Column(name, ROWS)] = made
@@ -82,7 +83,9 @@ def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterat
         yield from (Column(relation, column) for column in models[relation].columns)
 
 
-def _why(model: Model) -> str:
-    if model.query is None:
+def _why(query: "Query | Unreadable | None") -> str:
+    if query is None:
         return "its SQL cannot be rendered without dbt"
+    if isinstance(query, Unreadable):
+        return str(query)
     return "a pivot, or a star over what has no known columns"

@@ -20,19 +20,19 @@ def lint(models: Sequence[Model], dialect: str, chosen: "frozenset[str] | None" 
     """`models` in dependency order, sources and seeds among them; `chosen` names those to report on."""
     findings: list[Finding] = []
     read = 0
-    for model, fault in read_queries(models, dialect):
-        if model.query is not None:
-            _learn(model, model.query)
+    for model, query in read_queries(models, dialect):
+        if isinstance(query, Query):
+            _learn(model, query)
         if (chosen is not None and model.name not in chosen) or (model.sql is None and not model.source):
             continue
         read += 1
         faults: list[tuple[type[Rule], Hit]] = []
-        if model.sql is None:
+        if query is None:
             faults = [(UnreadableRule, Hit(1, "not read: it has no SQL", in_source=True))]
-        elif fault is not None:
-            faults = [(UnreadableRule, Hit(fault.line, f"not read: {fault}"))]
-        elif model.query is not None:
-            faults = [(rule, hit) for rule in RULES for hit in rule().check(model, model.query)]
+        elif isinstance(query, Query):
+            faults = [(rule, hit) for rule in RULES for hit in rule().check(model, query)]
+        else:
+            faults = [(UnreadableRule, Hit(query.line, f"not read: {query}"))]
         findings += _judge(model, faults)
     return Report(tuple(sorted(findings, key=lambda one: (one.file, one.line, one.code))), read)
 

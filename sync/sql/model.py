@@ -2,10 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from sync.sql.query import Query
 
 TIMES = re.compile(
     r"(^|_)(at|ts|time|timestamp|date|datetime|day|week|month|hour|minute|instant|start|end|until|from)$"
@@ -32,7 +28,6 @@ class Model:
     feeds_feature: bool = False
     is_training: bool = False
     is_snapshot: bool = False
-    query: "Query | None" = None
     # Columns that hold an aggregate over rows of all times.
     whole_history: frozenset[str] = frozenset()
 

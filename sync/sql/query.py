@@ -1,6 +1,6 @@
 """One model's SQL: its scopes, and where each column comes from, through CTEs and subqueries."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from sqlglot import exp, parse
@@ -31,10 +31,19 @@ class Step(NamedTuple):
 
 
 class Query:
-    def __init__(self, sql: str, dialect: str, tables: Tables, schema: MappingSchema) -> None:
+    def __init__(
+        self,
+        sql: str,
+        dialect: str,
+        tables: Tables,
+        schema: MappingSchema,
+        upstream: "Mapping[Model, Query]",
+    ) -> None:
+        """`upstream`: the queries of models that this one may read. Raises Unreadable."""
         self.sql = sql
         self.dialect = dialect
         self.tables = tables
+        self.upstream = upstream
         self.tree = _qualified(sql, dialect, schema)
         try:
             self.scopes: list[Scope] = traverse_scope(self.tree)

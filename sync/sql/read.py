@@ -16,25 +16,28 @@ SNAPSHOT_COLUMNS = {
 }
 
 
-def read_queries(models: Sequence[Model], dialect: str) -> "Iterator[tuple[Model, Unreadable | None]]":
+def read_queries(
+    models: Sequence[Model], dialect: str
+) -> "Iterator[tuple[Model, Query | Unreadable | None]]":
     """`models` in dependency order, sources and seeds among them; each with its query, or why it has none.
 
     What the caller adds to a model's columns before the next one is known to those that read it.
     """
     tables, schema = Tables(list(models)), MappingSchema(dialect=dialect)
+    queries: dict[Model, Query] = {}
     for model in models:
-        fault: Unreadable | None = None
+        found: Query | Unreadable | None = None
         if model.sql is not None:
             try:
-                model.query = Query(model.sql, dialect, tables, schema)
-            except Unreadable as found:
-                fault = found
+                found = queries[model] = Query(model.sql, dialect, tables, schema, queries)
+            except Unreadable as fault:
+                found = fault
             else:
-                for name in model.query.outputs():
+                for name in found.outputs():
                     model.columns.setdefault(name, "")
                 if model.is_snapshot:
                     model.columns.update(SNAPSHOT_COLUMNS)
-        yield model, fault
+        yield model, found
         _declare(schema, model)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from sync.lineage.trace import Read, trace
 from sync.sql.model import Model
+from sync.sql.query import Query
 from sync.sql.read import read_queries
 
 TABLES = {
@@ -232,10 +233,9 @@ def traced(sql: str, dialect: str) -> tuple[dict[str, set[str]], set[str]]:
         for name, columns in TABLES.items()
     ]
     models.append(Model("case", sql=sql, relation=("main", "case")))
-    *_, (model, fault) = read_queries(models, dialect)
-    assert fault is None
-    assert model.query is not None
-    found = trace(model.query)
+    *_, (_, query) = read_queries(models, dialect)
+    assert isinstance(query, Query)
+    found = trace(query)
     return {name: named(reads) for name, reads in found.values.items()}, named(found.rows)
 
 

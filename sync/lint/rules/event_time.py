@@ -143,9 +143,9 @@ def _origin(query: Query, column: exp.Column, scope: Scope, depth: int) -> Stamp
     if isinstance(source, Scope):
         return _least(_projected(query, part, inner, depth + 1) for inner, part in projections(source, name))
     model = query.model_of(source)
-    if model is None or model.query is None or model.query is query or model.is_snapshot:
+    upstream = None if model is None or model.is_snapshot else query.upstream.get(model)
+    if model is None or upstream is None:
         return AS_IT_IS
-    upstream = model.query
     earlier, _, why = _least(
         _projected(upstream, part, inner, depth + 1) for inner, part in projections(upstream.root, name)
     )
