@@ -6,7 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from sync.lineage.graph import Column, Edges, Lineage, Reader
-from sync.lineage.trace import ROWS, Read, trace
+from sync.lineage.trace import ROWS, Read, Trace, trace
 from sync.project import Project, Target
 from sync.registry.compiled import decode_project
 from sync.registry.manifest import ManifestFile
@@ -40,9 +40,9 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
         if name not in compiled.models:
             continue
         parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
-        found = trace(query) if isinstance(query, Query) else None
-        if found is None or not found.values:
-            unread[name] = _why(query)
+        found = _traced(query)
+        if isinstance(found, str):
+            unread[name] = found
             made = frozenset(_everything(models, parents))
             values |= {Column(name, column): made for column in model.columns}
             rows[Column(name, ROWS)] = made
@@ -83,9 +83,14 @@ def _everything(models: Mapping[str, Model], relations: Iterable[str]) -> Iterat
         yield from (Column(relation, column) for column in models[relation].columns)
 
 
-def _why(query: "Query | Unreadable | None") -> str:
+def _traced(query: "Query | Unreadable | None") -> "Trace | str":
+    """What a query reads, or why that is not known."""
     if query is None:
         return "its SQL cannot be rendered without dbt"
     if isinstance(query, Unreadable):
         return str(query)
-    return "a pivot, or a star over what has no known columns"
+    try:
+        found = trace(query)
+    except Unreadable as fault:
+        return str(fault)
+    return found if found.values else "a pivot, or a star over what has no known columns"

@@ -7,7 +7,16 @@ from sqlglot import exp
 from sqlglot.optimizer.scope import Scope
 
 from sync.sql.model import Model
-from sync.sql.query import Query, find_source, own_columns, own_nodes, projections, window_of
+from sync.sql.query import (
+    TOO_DEEP,
+    Query,
+    Unreadable,
+    find_source,
+    own_columns,
+    own_nodes,
+    projections,
+    window_of,
+)
 
 # Stands for the rows of a relation: which of them there are.
 ROWS = "*"
@@ -28,7 +37,17 @@ class Trace(NamedTuple):
 
 
 def trace(query: Query) -> Trace:
-    """`values` is empty where the columns of the result are unknown, behind a star or a pivot."""
+    """`values` is empty where the columns of the result are unknown, behind a star or a pivot.
+
+    Raises Unreadable where queries are nested too deeply.
+    """
+    try:
+        return _traced(query)
+    except RecursionError:
+        raise Unreadable(TOO_DEEP, 1) from None
+
+
+def _traced(query: Query) -> Trace:
     tracer = _Tracer(query)
     rows = tracer.rows(query.root)
     values = {

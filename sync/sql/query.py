@@ -11,6 +11,8 @@ from sqlglot.schema import MappingSchema
 
 from sync.sql.model import Model, Relation, Tables
 
+TOO_DEEP = "its queries are nested too deeply"
+
 
 class Unreadable(Exception):
     """SQL that sqlglot does not understand; `line` is where it gave up."""

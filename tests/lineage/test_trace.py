@@ -8,8 +8,9 @@ import duckdb
 import pytest
 
 from sync.lineage.trace import Read, trace
+from sync.lint.run import lint
 from sync.sql.model import Model
-from sync.sql.query import Query
+from sync.sql.query import Query, Unreadable
 from sync.sql.read import read_queries
 
 TABLES = {
@@ -262,6 +263,15 @@ def test_what_is_read(name: str) -> None:
 )
 def test_what_cannot_be_followed_has_no_columns(sql: str) -> None:
     assert traced(sql, "duckdb")[0] == {}
+
+
+def test_a_chain_too_long_to_follow() -> None:
+    links = (f"c{n} as (select amount + 1 as amount from c{n - 1} where amount > {n})" for n in range(1, 520))
+    chain = f"with c0 as (select amount from events), {', '.join(links)} select amount from c519"
+    with pytest.raises(Unreadable, match="nested too deeply"):
+        traced(chain, "duckdb")
+    (finding,) = lint([Model("case", sql=chain, source=chain, relation=("main", "case"))], "duckdb").findings
+    assert (finding.code, finding.message) == ("FS009", "not read: its queries are nested too deeply")
 
 
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.dialect == "duckdb"])
