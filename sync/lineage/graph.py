@@ -16,7 +16,10 @@ from sync.sql.model import Model
 
 
 class Column(NamedTuple):
-    """Of a relation, by its unique id in the manifest; `*` for which rows it has."""
+    """Of a relation, by its unique id in the manifest; `*` for which rows it has.
+
+    `table.<SQL>` is a table or file that a model reads past dbt.
+    """
 
     relation: str
     column: str
@@ -66,6 +69,8 @@ class Lineage:
             return self._views[relation].reference
         if relation.startswith("source."):
             return ".".join(relation.split(".")[2:])
+        if relation not in self.models:
+            return relation.removeprefix("table.")
         name, versioned, version = self.models[relation].name.rpartition(".v")
         return f"{name}@{version}" if versioned else version
 

@@ -34,9 +34,9 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
     values: Edges = {}
     rows: Edges = {}
     unread: dict[str, str] = {}
-    names = {id(model): name for name, model in models.items()}
+    names = {model: name for name, model in models.items()}
     for model, query in read_queries(list(models.values()), compiled.adapter):
-        name = names[id(model)]
+        name = names[model]
         if name not in compiled.models:
             continue
         parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
@@ -59,18 +59,17 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
 class _Given(NamedTuple):
     """`unnamed`: the one relation that a query reads and whose name SQL does not know, such as files."""
 
-    names: Mapping[int, str]
+    names: Mapping[Model, str]
     values: Edges
     unnamed: str | None
 
     def columns(self, reads: Iterable[Read]) -> frozenset[Column]:
-        found = (self._column(read) for read in reads)
-        return frozenset(column for column in found if column is not None)
+        return frozenset(map(self._column, reads))
 
-    def _column(self, read: Read) -> Column | None:
-        relation = self.unnamed if read.model is None else self.names[id(read.model)]
-        if relation is None:
-            return None
+    def _column(self, read: Read) -> Column:
+        if read.model is None:
+            return Column(self.unnamed or f"table.{read.table}", read.column)
+        relation = self.names[read.model]
         column = Column(relation, read.column)
         # Of a model, what is none of its columns numbers its rows, such as rowid.
         own = relation.startswith("source.") or relation.startswith("seed.") or column in self.values

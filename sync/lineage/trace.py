@@ -15,6 +15,7 @@ from sync.sql.query import (
     own_columns,
     own_nodes,
     projections,
+    relation_of,
     window_of,
 )
 
@@ -23,10 +24,11 @@ ROWS = "*"
 
 
 class Read(NamedTuple):
-    """A column that a query reads; of the relations whose name SQL does not say, `model` is None."""
+    """A column that a query reads; of what is no model's relation `model` is None and `table` its SQL."""
 
     model: Model | None
     column: str
+    table: str = ""
 
 
 class Trace(NamedTuple):
@@ -100,7 +102,7 @@ class _Tracer:
                         yield from self.value(projection, inner)
         for _, source in scope.selected_sources.values():
             if isinstance(source, exp.Table):
-                yield Read(self._query.model_of(source), ROWS)
+                yield self._table(source, ROWS)
             elif isinstance(source.expression, exp.Query):
                 if self._is_known(source):
                     yield from self.rows(source)
@@ -151,7 +153,7 @@ class _Tracer:
 
     def _read_of(self, source: "exp.Table | Scope", name: str, owner: Scope) -> Iterable[Read]:
         if isinstance(source, exp.Table):
-            yield Read(self._query.model_of(source), name)
+            yield self._table(source, name)
         elif not isinstance(source.expression, exp.Query):
             yield from self._all(source, owner)
         elif self._is_known(source):
@@ -163,6 +165,16 @@ class _Tracer:
                     yield from self._read("", name, branch)
         elif (recursive := self._recursive.get(id(source.expression))) is not None:
             yield from self._all(recursive, owner)
+
+    def _table(self, table: exp.Table, column: str) -> Read:
+        model = self._query.model_of(table)
+        sql = (
+            ""
+            if model
+            else ".".join(relation_of(table))
+            or table.this.sql(self._query.dialect, normalize_functions="lower")
+        )
+        return Read(model, column, sql)
 
     def _may_have(self, source: "exp.Table | Scope", name: str) -> bool:
         """Whether a table whose columns may not be known can have one of that name."""

@@ -61,6 +61,10 @@ left join {{ ref('prices') }} as prices on orders.item = prices.item
 select player_id, {{ run_query('select 1').columns[0].values()[0] if execute else 1 }} as one
 from {{ ref('stg_logins') }}
 """,
+    "models/regions.sql": """
+select regions.code, names.name from lake.regions as regions
+left join read_parquet('names.parquet') as names on names.code = regions.code
+""",
     "models/of_raw.sql": "select * from {{ source('game', 'raw') }}",
     "models/features/spend_v1.sql": """
 select player_id, ordered_at as event_timestamp, loaded_at as created_timestamp, cents as spent
@@ -202,6 +206,16 @@ def test_what_sql_reads_from_files_is_the_source(shop: Path) -> None:
     lineage = store.lineage()
     found = lineage.sources(lineage.find("training_set.churned"))
     assert [lineage.name(column) for column in found] == ["files.logins.device"]
+
+
+def test_what_is_read_past_dbt_is_named_as_in_sql(shop: Path) -> None:
+    code, name = [line.split("  ") for line in shown(shop, "regions").splitlines()[2:]]
+    assert [part.strip() for part in code if part] == ["regions.code", "lake.regions: code", "-"]
+    assert [part.strip() for part in name if part] == [
+        "regions.name",
+        "read_parquet('names.parquet'): name",
+        "-",
+    ]
 
 
 def test_all_features_and_all_columns_of_a_model(shop: Path) -> None:

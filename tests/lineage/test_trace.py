@@ -22,9 +22,10 @@ TABLES = {
         "tags": "varchar[]",
     },
     "players": {"player_id": "varchar", "country": "varchar", "level": "bigint"},
+    "lake": {"player_id": "varchar", "depth": "bigint"},
     "raw": {"player_id": "varchar", "mystery": "bigint", "strange": "bigint"},
 }
-UNKNOWN = {"raw"}
+UNKNOWN, NO_MODEL = {"raw"}, {"lake"}
 
 
 class Case(NamedTuple):
@@ -190,6 +191,11 @@ CASES = {
         {"mystery": "raw.mystery"},
         "players.* players.level raw.* raw.strange",
     ),
+    "a table that is no model": Case(
+        "select amount, depth from events join lake on lake.player_id = events.player_id",
+        {"amount": "events.amount", "depth": "lake.depth"},
+        "events.* events.player_id lake.* lake.player_id",
+    ),
     "a union of unknown columns": Case(
         "with r as (select * from raw union all select * from raw) select mystery from r",
         {"mystery": "raw.mystery"},
@@ -232,6 +238,7 @@ def traced(sql: str, dialect: str) -> tuple[dict[str, set[str]], set[str]]:
     models = [
         Model(name, relation=("main", name), columns={} if name in UNKNOWN else dict(columns))
         for name, columns in TABLES.items()
+        if name not in NO_MODEL
     ]
     models.append(Model("case", sql=sql, relation=("main", "case")))
     *_, (_, query) = read_queries(models, dialect)
@@ -241,8 +248,7 @@ def traced(sql: str, dialect: str) -> tuple[dict[str, set[str]], set[str]]:
 
 
 def named(reads: frozenset[Read]) -> set[str]:
-    assert all(read.model is not None for read in reads)
-    return {f"{read.model.name}.{read.column}" for read in reads if read.model}
+    return {f"{read.model.name if read.model else read.table}.{read.column}" for read in reads}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -307,6 +313,7 @@ def fill(database: duckdb.DuckDBPyConnection, table: str = "", column: str = "")
         "level": "i * {k} % 5",
         "mystery": "i * {k}",
         "strange": "i * {k} % 5",
+        "depth": "i * {k}",
     }
     for name, columns in TABLES.items():
         parts = (
