@@ -123,15 +123,14 @@ class Lineage:
 
     def sources(self, column: Column) -> list[Column]:
         """The columns of sources and seeds that a value is made of, `*` where it counts their rows."""
-        edges = self.values | self._counted
+        edges = self._counting
         return self.named(one for one in _closure(edges, [column]) if not edges.get(one))
 
     def row_sources(self, column: Column) -> list[Column]:
         """Those that decide which rows it is made of and stands in."""
         made = {one.relation for one in _closure(self.values, [column])}
-        edges = self.values | self.rows
-        deciding = _closure(edges, [Column(relation, ROWS) for relation in made])
-        return self.named(one for one in deciding if not edges.get(one) and one.column != ROWS)
+        deciding = _closure(self._all, [Column(relation, ROWS) for relation in made])
+        return self.named(one for one in deciding if not self._all.get(one) and one.column != ROWS)
 
     def ancestors(self, column: Column) -> list[Column]:
         """All that a value is made of."""
@@ -177,16 +176,20 @@ class Lineage:
         return _turned(self.values)
 
     @cached_property
-    def _counted(self) -> Edges:
-        """Rows of which relations the rows of a relation are."""
-        return {
+    def _all(self) -> Edges:
+        return self.values | self.rows
+
+    @cached_property
+    def _counting(self) -> Edges:
+        """The values, and rows of which relations the rows of a relation are."""
+        return self.values | {
             column: frozenset(parent for parent in parents if parent.column == ROWS)
             for column, parents in self.rows.items()
         }
 
     @cached_property
     def _all_children(self) -> Edges:
-        return _turned(self.values | self.rows)
+        return _turned(self._all)
 
     def _is_view_row(self, column: Column) -> bool:
         return column.column == ROWS and column.relation in self._views
