@@ -56,17 +56,28 @@ def built_arcade(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _build_arcade(directory: Path) -> None:
     shutil.copytree(FIXTURES / "arcade", directory)
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("DBT_", "ARCADE_", "PYTHONWARNINGS"))}
-    dbt = Path(sys.executable).with_name("dbt")
-    build = subprocess.run(
-        [dbt, "--no-use-colors", "build", "--quiet"],
+    run_dbt(directory, "build")
+
+
+def run_dbt(directory: Path, *arguments: str) -> None:
+    """Without settings from outside."""
+    outside = ("DBT_", "FSYNC_", "ARCADE_", "PYTHONWARNINGS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(outside)}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "--quiet", *arguments],
         cwd=directory,
         env={**kept, "DBT_SEND_ANONYMOUS_USAGE_STATS": "false"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert build.returncode == 0, build.stdout + build.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def write_files(directory: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        (directory / name).write_text(text)
 
 
 class Arcade:

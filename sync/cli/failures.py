@@ -32,5 +32,9 @@ def fail(message: str) -> None:
     typer.echo(f"fsync: {' '.join(message.splitlines())}", err=True)
 
 
+def note_no_views() -> None:
+    note("fsync: the project has no feature view; a model becomes one by `config.meta.entity`")
+
+
 def note(message: str) -> None:
     typer.echo(message, err=True)

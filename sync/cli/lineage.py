@@ -3,7 +3,7 @@ from typing import Annotated
 
 import typer
 
-from sync.cli.failures import note
+from sync.cli.failures import note_no_views
 from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
 from sync.cli.table import table
 
@@ -49,4 +49,4 @@ def lineage(
     elif columns:
         typer.echo(table(("column", "made of", "read by"), overview(found, columns)))
     else:
-        note("fsync: the project has no feature view; a model becomes one by `config.meta.entity`")
+        note_no_views()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sync.cli.failures import note
+from sync.cli.failures import note, note_no_views
 from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, Target, open_store, print_json
 from sync.cli.table import table
 
@@ -34,7 +34,7 @@ def views(
         )
         return
     if not store.views():
-        note("fsync: the project has no feature view; a model becomes one by `config.meta.entity`")
+        note_no_views()
         return
     typer.echo(
         table(("view", "entity", "ttl", "online", "features", "notes"), [_row(v) for v in store.views()])

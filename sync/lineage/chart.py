@@ -20,7 +20,7 @@ def as_mermaid(lineage: Lineage, columns: Iterable[Column]) -> str:
             name = lineage.name(one)
             for child in lineage.named(lineage.children.get(one, ())):
                 chart.arrow(name, lineage.name(child))
-            if lineage.is_feature(one) and (key := redis_key(lineage, one.relation)):
+            if key := redis_key(lineage, one):
                 chart.arrow(name, key, KEY)
             for reader in consumers(lineage, one):
                 chart.arrow(name, reader, READER)

@@ -4,11 +4,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-import msgspec
-
 from sync.errors import FsyncError, did_you_mean
 from sync.lineage.trace import ROWS
-from sync.registry.manifest import DependsOn, Exposure
+from sync.registry.manifest import Exposure
 from sync.registry.references import parse_feature
 from sync.registry.registry import Registry, check_feature
 from sync.registry.views import FeatureView
@@ -28,12 +26,6 @@ class Column(NamedTuple):
 Edges = dict[Column, frozenset[Column]]
 
 
-class Reader(Exposure):
-    """An exposure with what it reads."""
-
-    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
-
-
 class Lineage:
     """`values`: what each column's expression reads. `rows`: what decides on its rows.
 
@@ -48,7 +40,7 @@ class Lineage:
         values: Edges,
         rows: Edges,
         unread: Mapping[str, str],
-        exposures: Mapping[str, Reader],
+        exposures: Mapping[str, Exposure],
     ) -> None:
         self.registry, self.models, self.unread = registry, models, unread
         self.values, self.rows = values, rows
@@ -60,8 +52,9 @@ class Lineage:
             for feature in view.features
         }
 
-    def view(self, relation: str) -> FeatureView | None:
-        return self._views.get(relation)
+    def view(self, feature: Column) -> FeatureView | None:
+        """Of a feature; None of a column that is none."""
+        return self._views[feature.relation] if feature in self._features else None
 
     def relation_name(self, relation: str) -> str:
         """`model`, `view@2`, or `source.table`."""
@@ -93,8 +86,7 @@ class Lineage:
         """A column by `view:feature`, `model.column` or `source.table.column`. Raises FsyncError."""
         if ":" in text:
             check_feature(self.registry, text)
-            reference = parse_feature(text)
-            return Column(self.registry.view(reference.view).model, reference.feature.lower())
+            return self._feature(text)
         relation, _, name = text.rpartition(".")
         column = Column(self.relation(relation), name.lower())
         known = self.columns(column.relation)
@@ -115,10 +107,8 @@ class Lineage:
 
     def columns(self, relation: str) -> list[Column]:
         """In the order of the SELECT; of a source those that its YAML or anybody's SQL names."""
-        names = dict.fromkeys(self.models[relation].columns)
-        read = {parent for parents in self.values.values() for parent in parents}
-        read |= {parent for parents in self.rows.values() for parent in parents}
-        names |= dict.fromkeys(sorted(one.column for one in read if one.relation == relation))
+        read = sorted(one.column for one in self._all_children if one.relation == relation)
+        names = dict.fromkeys([*self.models[relation].columns, *read])
         return [Column(relation, name) for name in names if name != ROWS]
 
     def sources(self, column: Column) -> list[Column]:
@@ -142,18 +132,12 @@ class Lineage:
 
     def rows_reached(self, column: Column) -> list[str]:
         """The feature views whose rows it decides on, besides the values it is in."""
-        found = _closure(self._all_children, [column])
-        return sorted(self._views[one.relation].reference for one in found if self._is_view_row(one))
+        found = {one.relation for one in _closure(self._all_children, [column]) if one.column == ROWS}
+        return sorted(self._views[relation].reference for relation in found & self._views.keys())
 
     def services(self, column: Column) -> list[str]:
         """The feature services that read a feature."""
-        return [
-            service.name
-            for service in self.registry.services.values()
-            for reference in map(parse_feature, service.features)
-            if self.registry.view(reference.view).model == column.relation
-            and reference.feature.lower() == column.column
-        ]
+        return self._services.get(column, [])
 
     def exposures(self, relation: str) -> list[str]:
         """Those that are no feature services of a view, and read a relation whole."""
@@ -170,6 +154,18 @@ class Lineage:
         """The relations by name; a bare name is the latest version."""
         names = {self.relation_name(relation): relation for relation in self.models}
         return names | {view.name: view.model for view in self._views.values() if view.latest}
+
+    @cached_property
+    def _services(self) -> dict[Column, list[str]]:
+        readers: dict[Column, list[str]] = {}
+        for service in self.registry.services.values():
+            for text in service.features:
+                readers.setdefault(self._feature(text), []).append(service.name)
+        return readers
+
+    def _feature(self, text: str) -> Column:
+        reference = parse_feature(text)
+        return Column(self.registry.view(reference.view).model, reference.feature.lower())
 
     @cached_property
     def children(self) -> Edges:
@@ -190,9 +186,6 @@ class Lineage:
     @cached_property
     def _all_children(self) -> Edges:
         return _turned(self._all)
-
-    def _is_view_row(self, column: Column) -> bool:
-        return column.column == ROWS and column.relation in self._views
 
     def named(self, columns: Iterable[Column]) -> list[Column]:
         return sorted(columns, key=self.name)

@@ -3,9 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-import msgspec
-
-from sync.lineage.graph import Column, Edges, Lineage, Reader
+from sync.lineage.graph import Column, Edges, Lineage
 from sync.lineage.trace import ROWS, Read, Trace, trace
 from sync.project import Project, Target
 from sync.registry.compiled import decode_project
@@ -18,17 +16,14 @@ from sync.sql.query import Query, Unreadable
 from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
 
 
-class Exposures(msgspec.Struct):
-    exposures: dict[str, Reader] = {}
-
-
 def project_lineage(project: Project, target: Target, registry: Registry) -> Lineage:
     """Of the SQL that a build from nothing would run, rendered from the manifest, without dbt."""
     file = ManifestFile(project.target_path / "manifest.json")
     file.check_target(target)
     compiled = decode_project(file, target)
     renderer = ModelRenderer(file.tree, project, target)
-    for name, node in compiled.models.items():
+    nodes = compiled.models
+    for name, node in nodes.items():
         node.compiled_code = renderer.sql(file.tree["nodes"][name])
     models = project_models(project, compiled)
     values: Edges = {}
@@ -37,9 +32,9 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
     names = {model: name for name, model in models.items()}
     for model, query in read_queries(list(models.values()), compiled.adapter):
         name = names[model]
-        if name not in compiled.models:
+        if name not in nodes:
             continue
-        parents = [parent for parent in compiled.models[name].depends_on.nodes if parent in models]
+        parents = [parent for parent in nodes[name].depends_on.nodes if parent in models]
         found = _traced(query)
         if isinstance(found, str):
             unread[name] = found
@@ -53,7 +48,7 @@ def project_lineage(project: Project, target: Target, registry: Registry) -> Lin
         rows[Column(name, ROWS)] = given.columns(found.rows)
         if model.is_snapshot:
             values |= {Column(name, column): frozenset([Column(name, ROWS)]) for column in SNAPSHOT_COLUMNS}
-    return Lineage(registry, models, values, rows, unread, file.decode(Exposures).exposures)
+    return Lineage(registry, models, values, rows, unread, compiled.manifest.exposures)
 
 
 class _Given(NamedTuple):
@@ -72,7 +67,7 @@ class _Given(NamedTuple):
         relation = self.names[read.model]
         column = Column(relation, read.column)
         # Of a model, what is none of its columns numbers its rows, such as rowid.
-        own = relation.startswith("source.") or relation.startswith("seed.") or column in self.values
+        own = relation.startswith(("source.", "seed.")) or column in self.values
         return column if own else Column(relation, ROWS)
 
 

@@ -8,9 +8,9 @@ from sync.lineage.trace import ROWS
 from sync.online.layout import view_keys
 
 
-def redis_key(lineage: Lineage, relation: str) -> str | None:
-    """Where the newest rows of a view are; None of what is not in Redis."""
-    view = lineage.view(relation)
+def redis_key(lineage: Lineage, column: Column) -> str | None:
+    """Where the newest values of a feature are; None of what is none, or not in Redis."""
+    view = lineage.view(column)
     if view is None or not view.online:
         return None
     return view_keys(lineage.registry.project, view.reference).rows
@@ -58,9 +58,9 @@ def columns_as_json(lineage: Lineage, columns: Iterable[Column]) -> dict[str, An
 
 
 def _served(lineage: Lineage, column: Column) -> Iterator[str]:
-    view = lineage.view(column.relation)
-    key = redis_key(lineage, column.relation)
-    if view is not None and key and lineage.is_feature(column):
+    view = lineage.view(column)
+    key = redis_key(lineage, column)
+    if view is not None and key:
         shards = f" and {view.shards - 1} more shards" if view.shards > 1 else ""
         keys = ", ".join(join_key.name for join_key in view.join_keys)
         yield f"  Redis {key}{shards}, a field for each {keys}"
@@ -68,8 +68,7 @@ def _served(lineage: Lineage, column: Column) -> Iterator[str]:
 
 
 def _readers(lineage: Lineage, column: Column) -> list[str]:
-    online = lineage.is_feature(column) and redis_key(lineage, column.relation)
-    return [*(["Redis"] if online else []), *consumers(lineage, column)]
+    return [*(["Redis"] if redis_key(lineage, column) else []), *consumers(lineage, column)]
 
 
 def consumers(lineage: Lineage, column: Column) -> list[str]:
@@ -136,7 +135,7 @@ def _summary(lineage: Lineage, column: Column) -> dict[str, Any]:
         "file": lineage.models[column.relation].file,
         "sources": [lineage.name(one) for one in lineage.sources(column)],
         "row_sources": [lineage.name(one) for one in lineage.row_sources(column)],
-        "redis_key": redis_key(lineage, column.relation) if lineage.is_feature(column) else None,
+        "redis_key": redis_key(lineage, column),
         "services": lineage.services(column),
         "exposures": lineage.exposures(column.relation),
     }

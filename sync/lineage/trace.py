@@ -8,12 +8,12 @@ from sqlglot.optimizer.scope import Scope
 
 from sync.sql.model import Model
 from sync.sql.query import (
-    TOO_DEEP,
     Query,
-    Unreadable,
     find_source,
+    following,
     own_columns,
     own_nodes,
+    predicates,
     projections,
     relation_of,
     window_of,
@@ -38,26 +38,19 @@ class Trace(NamedTuple):
     rows: frozenset[Read]
 
 
+@following()
 def trace(query: Query) -> Trace:
     """`values` is empty where the columns of the result are unknown, behind a star or a pivot.
 
     Raises Unreadable where queries are nested too deeply.
     """
-    try:
-        return _traced(query)
-    except RecursionError:
-        raise Unreadable(TOO_DEEP, 1) from None
-
-
-def _traced(query: Query) -> Trace:
     tracer = _Tracer(query)
-    rows = tracer.rows(query.root)
     values = {
         # A constant tells of nothing but the rows that hold it.
-        name: frozenset(tracer.output(name)) or frozenset(read for read in rows if read.column == ROWS)
+        name: frozenset(tracer.output(name) or tracer.counted(query.root))
         for name in ([] if query.tree.find(exp.Pivot) else query.outputs())
     }
-    return Trace(values, rows)
+    return Trace(values, tracer.rows(query.root))
 
 
 class _Tracer:
@@ -79,10 +72,11 @@ class _Tracer:
 
     def value(self, expression: exp.Expr, scope: Scope) -> set[Read]:
         found = self._own(expression, scope)
-        if not found and _counts(expression):
-            # count(*) and row_number() hold what rows there are.
-            found |= {read for read in self.rows(scope) if read.column == ROWS}
-        return found
+        # count(*) and row_number() hold what rows there are.
+        return self.counted(scope) if not found and _counts(expression) else found
+
+    def counted(self, scope: Scope) -> set[Read]:
+        return {read for read in self.rows(scope) if read.column == ROWS}
 
     def rows(self, scope: Scope) -> frozenset[Read]:
         """Conditions and groups of a scope, the rows of what it reads, and the same of its subqueries."""
@@ -168,13 +162,10 @@ class _Tracer:
 
     def _table(self, table: exp.Table, column: str) -> Read:
         model = self._query.model_of(table)
-        sql = (
-            ""
-            if model
-            else ".".join(relation_of(table))
-            or table.this.sql(self._query.dialect, normalize_functions="lower")
-        )
-        return Read(model, column, sql)
+        if model is not None:
+            return Read(model, column)
+        name = ".".join(relation_of(table))
+        return Read(None, column, name or table.this.sql(self._query.dialect, normalize_functions="lower"))
 
     def _may_have(self, source: "exp.Table | Scope", name: str) -> bool:
         """Whether a table whose columns may not be known can have one of that name."""
@@ -188,13 +179,9 @@ class _Tracer:
 
 
 def _conditions(select: exp.Select) -> Iterator[exp.Expr]:
-    for join in select.args.get("joins") or []:
-        if join.args.get("on") is not None:
-            yield join.args["on"]
-    for key in ("where", "group", "having", "qualify"):
-        part = select.args.get(key)
-        if isinstance(part, exp.Expr):
-            yield part
+    yield from predicates(select)
+    if select.args.get("group") is not None:
+        yield select.args["group"]
     for window in own_nodes(select, exp.Window):
         partition, order, _ = window_of(window)
         # Copies stand in no window: here they count.
@@ -225,4 +212,4 @@ def _in_window_order(column: exp.Expr) -> bool:
 
 
 def _counts(expression: exp.Expr) -> bool:
-    return any(True for _ in own_nodes(expression, exp.AggFunc, exp.Window, exp.RowNumber))
+    return any(True for _ in own_nodes(expression, exp.AggFunc, exp.Window))

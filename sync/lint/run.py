@@ -12,7 +12,7 @@ from sync.lint.source_lines import SourceLines
 from sync.lint.uniqueness import output_sets
 from sync.lint.waivers import Waiver, read_waivers
 from sync.sql.model import Model
-from sync.sql.query import TOO_DEEP, Query, Unreadable, own_columns, projections
+from sync.sql.query import Query, Unreadable, following, own_columns, projections
 from sync.sql.read import read_queries
 
 
@@ -20,36 +20,27 @@ def lint(models: Sequence[Model], dialect: str, chosen: "frozenset[str] | None" 
     """`models` in dependency order, sources and seeds among them; `chosen` names those to report on."""
     findings: list[Finding] = []
     read = 0
-    for model, found in read_queries(models, dialect):
-        query = _learned(model, found)
-        if (chosen is not None and model.name not in chosen) or (model.sql is None and not model.source):
-            continue
-        read += 1
-        faults: list[tuple[type[Rule], Hit]] = []
-        if query is None:
-            faults = [(UnreadableRule, Hit(1, "not read: it has no SQL", in_source=True))]
-        elif isinstance(query, Query):
-            faults = _faults(model, query)
-        else:
-            faults = [(UnreadableRule, Hit(query.line, f"not read: {query}"))]
-        findings += _judge(model, faults)
+    for model, query in read_queries(models, dialect):
+        judged = (chosen is None or model.name in chosen) and bool(model.sql is not None or model.source)
+        try:
+            faults = _faults(model, query, judged)
+        except Unreadable as fault:
+            faults = [(UnreadableRule, Hit(fault.line, f"not read: {fault}"))]
+        if judged:
+            read += 1
+            findings += _judge(model, faults)
     return Report(tuple(sorted(findings, key=lambda one: (one.file, one.line, one.code))), read)
 
 
-def _learned(model: Model, query: "Query | Unreadable | None") -> "Query | Unreadable | None":
-    try:
-        if isinstance(query, Query):
-            _learn(model, query)
-    except RecursionError:
-        return Unreadable(TOO_DEEP, 1)
-    return query
-
-
-def _faults(model: Model, query: Query) -> list[tuple[type[Rule], Hit]]:
-    try:
-        return [(rule, hit) for rule in RULES for hit in rule().check(model, query)]
-    except RecursionError:
-        return [(UnreadableRule, Hit(1, f"not read: {TOO_DEEP}"))]
+def _faults(model: Model, query: "Query | Unreadable | None", judged: bool) -> list[tuple[type[Rule], Hit]]:
+    """What is wrong, if the model is judged at all; those that read it learn of it in any case."""
+    if isinstance(query, Unreadable):
+        raise query
+    if query is None:
+        return [(UnreadableRule, Hit(1, "not read: it has no SQL", in_source=True))]
+    with following():
+        _learn(model, query)
+        return [(rule, hit) for rule in RULES for hit in rule().check(model, query)] if judged else []
 
 
 def _learn(model: Model, query: Query) -> None:

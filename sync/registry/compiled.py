@@ -14,7 +14,7 @@ import msgspec
 
 from sync.errors import FsyncError
 from sync.project import Project, Target
-from sync.registry.manifest import DependsOn, Macro, ManifestFile, Metadata, Node
+from sync.registry.manifest import Exposure, Macro, ManifestFile, Metadata, Node
 
 # Without a warehouse to ask.
 OFFLINE = ["--no-introspect", "--no-populate-cache"]
@@ -33,16 +33,11 @@ class SourceTable(Node):
     """A source; its `config` says nothing of how it is made."""
 
 
-class CompiledExposure(msgspec.Struct):
-    name: str
-    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
-
-
 class CompiledManifest(msgspec.Struct):
     metadata: Metadata
     nodes: dict[str, CompiledNode]
     sources: dict[str, SourceTable] = {}
-    exposures: dict[str, CompiledExposure] = {}
+    exposures: dict[str, Exposure] = {}
     macros: dict[str, Macro] = {}
 
 

@@ -83,6 +83,7 @@ class Exposure(msgspec.Struct):
     config: NodeConfig = msgspec.field(default_factory=NodeConfig)
     meta: dict[str, Any] = {}
     description: str = ""
+    depends_on: DependsOn = msgspec.field(default_factory=DependsOn)
 
     @property
     def settings(self) -> dict[str, Any]:

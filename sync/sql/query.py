@@ -1,6 +1,7 @@
 """One model's SQL: its scopes, and where each column comes from, through CTEs and subqueries."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from sqlglot import exp, parse
@@ -11,8 +12,6 @@ from sqlglot.schema import MappingSchema
 
 from sync.sql.model import Model, Relation, Tables
 
-TOO_DEEP = "its queries are nested too deeply"
-
 
 class Unreadable(Exception):
     """SQL that sqlglot does not understand; `line` is where it gave up."""
@@ -20,6 +19,15 @@ class Unreadable(Exception):
     def __init__(self, message: str, line: int) -> None:
         super().__init__(message)
         self.line = line
+
+
+@contextmanager
+def following() -> Iterator[None]:
+    """Around what walks a query: raises Unreadable where it is nested too deeply."""
+    try:
+        yield
+    except RecursionError:
+        raise Unreadable("its queries are nested too deeply", 1) from None
 
 
 class Step(NamedTuple):

@@ -1,8 +1,6 @@
 """Edits of a project's models, each with what a plan must say of it; and the command, end to end."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,7 @@ from sync.changes.plan_report import as_json, as_markdown, as_text
 from sync.changes.state import FeatureState, ModelState, State, ViewState, read_state
 from sync.cli.app import app
 from sync.errors import FsyncError
-from tests.conftest import Arcade
+from tests.conftest import Arcade, run_dbt
 
 FIXTURE = Path(__file__).parents[1] / "fixtures" / "arcade"
 
@@ -157,11 +155,6 @@ def test_the_command(tmp_path: Path) -> None:
     assert '"breaking": true' in broken.stdout
 
 
-def dbt(arcade: Arcade, *arguments: str) -> None:
-    command = [Path(sys.executable).with_name("dbt"), "--quiet", *arguments]
-    subprocess.run(command, cwd=arcade.path, check=True, stdout=subprocess.DEVNULL)
-
-
 def test_compares_with_what_was_synced(arcade: Arcade) -> None:
     """As built by dbt; nobody ever says --save."""
     assert arcade.fsync("online").exit_code == 0
@@ -171,7 +164,7 @@ def test_compares_with_what_was_synced(arcade: Arcade) -> None:
     activity, skill = models / "player_activity_v2.sql", models / "player_mode_skill.sql"
     activity.write_text(activity.read_text().replace("    sessions,\n", "    sessions + 1 as sessions,\n"))
     skill.write_text("-- per mode\n" + skill.read_text())
-    dbt(arcade, "run", "--select", "player_activity", "player_mode_skill")
+    run_dbt(arcade.path, "run", "--select", "player_activity", "player_mode_skill")
     changed = arcade.fsync("plan").stdout
     assert changed.splitlines()[:2] == [
         "~ player_activity@2:sessions: changed in computation: expression",
@@ -184,7 +177,7 @@ def test_compares_with_what_was_synced(arcade: Arcade) -> None:
         assert arcade.fsync("online", *arguments).exit_code == 0
     assert "~ player_activity@2:sessions" in arcade.fsync("plan").stdout
     assert arcade.fsync("online", "--select", "player_activity").exit_code == 0
-    dbt(arcade, "run", "--select", "player_activity")
+    run_dbt(arcade.path, "run", "--select", "player_activity")
     assert arcade.fsync("plan").stdout.splitlines()[-1] == "no feature changed"
 
 

@@ -9,6 +9,7 @@ import pytest
 from sync.project import open_project, read_target
 from sync.registry.compiled import compile_project
 from sync.registry.rendered import ModelRenderer
+from tests.conftest import write_files
 
 FILES = {
     "dbt_project.yml": """
@@ -72,9 +73,7 @@ snapshots:
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rendered") / "shop"
-    for name, text in FILES.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(text)
+    write_files(folder, FILES)
     shutil.copytree(folder / "tools", folder / "dbt_packages" / "tools")
     return folder
 

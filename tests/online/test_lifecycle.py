@@ -257,7 +257,7 @@ def _without_a_state_for_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(current, "save_synced", lambda *_, **__: None)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(OPERATIONS)
 # A full sync while a late event was pushed that is older than what the warehouse has.
 @example([(1, ("load", "a", 0, 0)), (1, ("push_now", "a", 2)), (2, ("sync", {"full": True}))])

@@ -5,7 +5,6 @@ import pwd
 import shutil
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import yaml
 
 from sync import FeatureStore
 from sync.warehouse import adapter
-from tests.conftest import Arcade
+from tests.conftest import Arcade, run_dbt
 
 psycopg2 = pytest.importorskip("psycopg2")
 AS_OF = "2024-03-08"
@@ -85,14 +84,7 @@ def built(postgres: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) ->
     (directory / "profiles.yml").write_text(
         yaml.safe_dump({"arcade": {"target": "pg", "outputs": {"pg": postgres}}})
     )
-    build = subprocess.run(
-        [Path(sys.executable).with_name("dbt"), "--no-use-colors", "build", "--quiet"],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert build.returncode == 0, build.stdout + build.stderr
+    run_dbt(directory, "build")
     return directory
 
 

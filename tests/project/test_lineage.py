@@ -91,7 +91,7 @@ def test_its_keys_are_those_in_redis(store: FeatureStore, redis_url: str) -> Non
     with redis.Redis.from_url(redis_url) as client:
         assert client.hlen("fsync:{fsync/player_sessions}:rows") > 0
         for view in store.views():
-            key = redis_key(lineage, view.model)
+            key = redis_key(lineage, lineage.find(f"{view.reference}:{view.features[0].name}"))
             assert (key is not None) == view.online
             if key:
                 features = json.loads(client.hget(key.replace(":rows", ":meta"), "features"))
