@@ -106,10 +106,19 @@ class Lineage:
         return ":" in text or ("." in text and text not in self._names)
 
     def columns(self, relation: str) -> list[Column]:
-        """In the order of the SELECT; of a source those that its YAML or anybody's SQL names."""
+        """In the order of the SELECT; of a source those that its YAML or anybody's SQL names.
+
+        Raises FsyncError where nothing names any.
+        """
         read = sorted(one.column for one in self._all_children if one.relation == relation)
         names = dict.fromkeys([*self.models[relation].columns, *read])
-        return [Column(relation, name) for name in names if name != ROWS]
+        found = [Column(relation, name) for name in names if name != ROWS]
+        if not found:
+            raise FsyncError(
+                f"no column of {self.relation_name(relation)} is known ({self.models[relation].file}); "
+                "name them in YAML, under its `columns:`"
+            )
+        return found
 
     def sources(self, column: Column) -> list[Column]:
         """The columns of sources and seeds that a value is made of, `*` where it counts their rows."""

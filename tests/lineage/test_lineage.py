@@ -301,6 +301,17 @@ flowchart LR
         ("stg_orders.itm", "stg_orders has no column 'itm' (did you mean 'item'?)"),
         ("spend@3.spent", "there is no model or source 'spend@3' (did you mean 'spend@2'?)"),
         ("game.orders.", "game.orders has no column '' (known: at, item, loaded_at, player, state)"),
+        *[
+            (
+                text,
+                f"no column of {relation} is known ({file}); name them in YAML, under its `columns:`",
+            )
+            for text, relation, file in (
+                ("game.raw", "game.raw", "models/sources.yml"),
+                ("game.raw.id", "game.raw", "models/sources.yml"),
+                ("of_raw", "of_raw", "models/of_raw.sql"),
+            )
+        ],
         ("spend:", "'spend:' is not a feature reference; write view:feature or view@2:feature"),
     ],
 )
