@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sync.lineage.graph import Lineage
     from sync.lint.finding import Report
     from sync.lint.time_travel import TimeTravel
+    from sync.monitoring.drift import ViewDrift
     from sync.offline.historical import HistoricalFeatures
     from sync.online.push import Pushed
     from sync.online.read import OnlineFeatures
@@ -284,6 +285,29 @@ class FeatureStore:
             return diff_views(
                 warehouse, target.settings["type"], *sides, tolerance=tolerance, examples=examples
             )
+
+    def drift(
+        self,
+        select: Sequence[str] = (),
+        *,
+        baseline: "str | Path | datetime" = "7d",
+        as_of: "str | datetime | None" = None,
+    ) -> "list[ViewDrift]":
+        """How the features of the entities served at `as_of`, by default now, differ from a baseline's.
+
+        `baseline`: those served so long before (`7d`) or at an instant; or a training set, a Parquet file of
+        `fsync historical`, whose features are compared.
+        """
+        from sync.engine import Engine
+        from sync.monitoring.drift import open_baseline, view_drift, views_of
+        from sync.warehouse.open import open_warehouse
+
+        # Of now the whole second: it is told, and given again.
+        instant = parse_instant(as_of) if as_of is not None else now() // 1_000_000 * 1_000_000
+        known = open_baseline(baseline, instant)
+        views = views_of(self._current_registry(), tuple(select), known)
+        with Engine() as engine, open_warehouse(self.project, self.target, engine) as warehouse:
+            return [view_drift(view, warehouse, engine, known, instant) for view in views]
 
     def _other_target(self, against: "str | Path") -> Target:
         path = Path(against).expanduser()

@@ -1,18 +1,13 @@
 """Rows and distributions of two builds or versions of a feature view, compared in the warehouse."""
 
-from collections.abc import Iterator, Mapping
-from math import log
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sync.errors import FsyncError
 from sync.registry.views import FeatureView
+from sync.warehouse.distribution import NUMERIC, Distributions, Shift
 from sync.warehouse.latest import view_columns
 from sync.warehouse.warehouse import Warehouse
-
-NUMERIC = frozenset(["integer", "float", "decimal"])
-# An empty bin counts as this share, so that the index stays finite.
-SMALLEST_SHARE = 1e-4
-CATEGORIES = 20
 
 
 class Side(NamedTuple):
@@ -22,28 +17,11 @@ class Side(NamedTuple):
     view: FeatureView
 
 
-class Dialect(NamedTuple):
-    double: str
-    text: str
-    # Nine deciles of {}, as an array; BigQuery's are approximate, and come with least and greatest.
-    deciles: str
-
-
-DIALECTS = {
-    "duckdb": Dialect(
-        "double", "varchar", "quantile_disc({}, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9])"
-    ),
-    "bigquery": Dialect("float64", "string", "approx_quantiles({}, 10)"),
-}
-
-
 class FeatureDiff(NamedTuple):
-    """How many rows that both sides have differ; shares, means and shift are of all rows."""
+    """How many rows that both sides have differ; the shift is of all rows."""
 
     changed: int
-    nulls: tuple[float, float]
-    means: tuple[float | None, float | None]
-    shift: float
+    shift: Shift
 
 
 class Example(NamedTuple):
@@ -85,15 +63,16 @@ def diff_views(
     `tolerance`: the largest absolute difference of two numbers that counts as none. `examples`: of each kind.
     Raises FsyncError where the two cannot be compared.
     """
-    return _Comparison(warehouse, DIALECTS[adapter], before, after, tolerance).run(examples)
+    return _Comparison(warehouse, adapter, before, after, tolerance).run(examples)
 
 
 class _Comparison:
     def __init__(
-        self, warehouse: Warehouse, dialect: Dialect, before: Side, after: Side, tolerance: float
+        self, warehouse: Warehouse, adapter: str, before: Side, after: Side, tolerance: float
     ) -> None:
-        self._warehouse, self._dialect, self._tolerance = warehouse, dialect, tolerance
+        self._warehouse, self._tolerance = warehouse, tolerance
         self._sides = (before, after)
+        self._distributions = Distributions(warehouse, adapter, before.view.relation, after.view.relation)
         keys = [[(key.name, key.type) for key in side.view.join_keys] for side in self._sides]
         if keys[0] != keys[1]:
             told = " and ".join(", ".join(f"{name} {kind}" for name, kind in side) for side in keys)
@@ -123,7 +102,7 @@ select
     coalesce(sum(case when b_found is null then 1 else 0 end), 0){", " + counts if counts else ""}
 from joined""")
         features = {
-            name: self._feature(name, int(count or 0))
+            name: FeatureDiff(int(count or 0), self._distributions.shift(name, self._features[name].type))
             for name, count in zip(self._features, found[4:], strict=True)
         }
         return Diff(
@@ -182,50 +161,6 @@ select count(*) from (select {ids} from a where {known} group by {ids} having co
                 "keys, event and created timestamp to be unique (the test `unique_rows` finds those rows)"
             )
 
-    def _feature(self, name: str, changed: int) -> FeatureDiff:
-        column = self._warehouse.quote(name)
-        numbers = self._features[name].type in NUMERIC
-        mean = f"avg(cast({column} as {self._dialect.double}))" if numbers else "null"
-        counted = [
-            self._warehouse.row(f"select count(*), count({column}), {mean} from {side.view.relation}")
-            for side in self._sides
-        ]
-        nulls = [1 - found / rows if rows else 0.0 for rows, found, _ in counted]
-        means = [None if mean is None else float(mean) for _, _, mean in counted]
-        label = self._decile(column) if numbers else self._commonest(column)
-        shares = [self._shares(label.format(relation=side.view.relation)) for side in self._sides]
-        shift = population_stability_index(shares[0], shares[1])
-        return FeatureDiff(changed, (nulls[0], nulls[1]), (means[0], means[1]), shift)
-
-    def _decile(self, column: str) -> str:
-        """Rows by the deciles that a number has before."""
-        number = f"cast({column} as {self._dialect.double})"
-        (found,) = self._warehouse.row(
-            f"select {self._dialect.deciles.format(number)} from {self._sides[0].view.relation}"
-        )
-        edges = sorted({float(edge) for edge in found or [] if edge is not None})
-        cases = " ".join(f"when {number} <= {edge!r} then {n}" for n, edge in enumerate(edges))
-        return f"select case when {number} is null then -1 {cases} else 10 end as bin from {{relation}}"
-
-    def _commonest(self, column: str) -> str:
-        """Rows by the values that are commonest before, and one bin for all others."""
-        text = f"cast({column} as {self._dialect.text})"
-        return f"""
-select case when v.v is null then 'null' when top.v is null then 'other' else concat('=', top.v) end as bin
-from (select {text} as v from {{relation}}) as v
-left join (
-    select {text} as v, count(*) as n from {self._sides[0].view.relation}
-    group by 1 order by n desc, v limit {CATEGORIES}
-) as top on v.v = top.v"""
-
-    def _shares(self, binned: str) -> dict[str, float]:
-        counts: dict[str, int] = {}
-        with self._warehouse.arrow(f"select bin, count(*) as n from ({binned}) as b group by 1") as reader:
-            for batch in reader:
-                counts |= {str(row["bin"]): row["n"] for row in batch.to_pylist()}
-        total = sum(counts.values())
-        return {label: count / total for label, count in counts.items()}
-
     def _examples(self, any_changed: str, count: int) -> Iterator[Example]:
         kinds = (
             "case when a_found is null then 'added' when b_found is null then 'removed' "
@@ -250,15 +185,3 @@ select * from numbered where example <= {count} order by kind, {ids}""") as read
                     }
                     keys = {key.name: row[f"k{n}"] for n, key in enumerate(self._sides[0].view.join_keys)}
                     yield Example(row["kind"], keys, row["e"], values)
-
-
-def population_stability_index(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Sum over bins of (q - p) ln(q / p), p and q the shares before and after.
-
-    After Siddiqi, Credit Risk Scorecards (2006): below 0.1 a population is stable, above 0.25 it is another.
-    """
-    total = 0.0
-    for bin_ in {*before, *after}:
-        p, q = max(before.get(bin_, 0.0), SMALLEST_SHARE), max(after.get(bin_, 0.0), SMALLEST_SHARE)
-        total += (q - p) * log(q / p)
-    return total

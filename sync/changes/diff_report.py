@@ -3,8 +3,9 @@
 from typing import Any
 
 from sync.changes.diff import Diff, Example, FeatureDiff
+from sync.registry.views import DRIFT_LIMIT
+from sync.warehouse.distribution import STABLE
 
-STABLE, SHIFTED = 0.1, 0.25
 HEADER = ("feature", "changed", "rate", "null before", "after", "mean before", "after", "psi", "")
 
 
@@ -53,9 +54,9 @@ def as_json(diff: Diff) -> dict[str, Any]:
     features = {
         name: {
             "changed": found.changed,
-            "null_share": list(found.nulls),
-            "mean": list(found.means),
-            "population_stability_index": found.shift,
+            "null_share": list(found.shift.nulls),
+            "mean": list(found.shift.means),
+            "population_stability_index": found.shift.psi,
         }
         for name, found in diff.features.items()
     }
@@ -76,10 +77,11 @@ def _plain(value: Any) -> Any:
 
 def _row(name: str, found: FeatureDiff, both: int) -> tuple[str, ...]:
     rate = f"{found.changed / both:.1%}" if both else "-"
-    means = [_shown(mean) for mean in found.means]
-    nulls = [f"{share:.1%}" for share in found.nulls]
-    word = "shifted" if found.shift > SHIFTED else ("moved" if found.shift > STABLE else "")
-    return (name, f"{found.changed:,}", rate, *nulls, *means, f"{found.shift:.3f}", word)
+    shift = found.shift
+    means = [_shown(mean) for mean in shift.means]
+    nulls = [f"{share:.1%}" for share in shift.nulls]
+    word = "shifted" if shift.psi > DRIFT_LIMIT else ("moved" if shift.psi > STABLE else "")
+    return (name, f"{found.changed:,}", rate, *nulls, *means, f"{shift.psi:.3f}", word)
 
 
 def _shown(value: Any) -> str:

@@ -4,6 +4,7 @@ import typer
 
 from sync.cli.acl import acl
 from sync.cli.diff import diff
+from sync.cli.drift import drift
 from sync.cli.failures import FsyncGroup
 from sync.cli.get import get
 from sync.cli.historical import historical
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(online)
 app.command()(verify)
 app.command()(status)
+app.command()(drift)
 app.command()(get)
 app.command()(historical)
 app.command()(serve)

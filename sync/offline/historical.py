@@ -13,6 +13,7 @@ from sync.errors import FsyncError, did_you_mean
 from sync.instants import to_text
 from sync.offline.parquet import check_output, write_parquet
 from sync.offline.spine import Spine, check_names, check_spine, file_names, find_column, open_spine
+from sync.offline.training_set import AGE
 from sync.offline.watch import Watch
 from sync.project import Project, Target
 from sync.registry.calls import MacroCalls
@@ -85,7 +86,7 @@ class HistoricalFeatures:
                         )
                     columns[column] = pinned
             if self._options.ages:
-                columns[f"{prefix}__age"] = f"{view.reference}: age in seconds"
+                columns[f"{prefix}__age"] = f"{view.reference}: {AGE}"
         return columns
 
     @cached_property

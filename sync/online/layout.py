@@ -29,7 +29,7 @@ from sync.errors import FsyncError
 from sync.instants import END
 from sync.online.entity_key import timestamp_text_sql
 from sync.registry.registry import FeatureService
-from sync.registry.views import Feature, FeatureView, JoinKey
+from sync.registry.views import DRIFT_LIMIT, Feature, FeatureView, JoinKey
 
 Key = TypeVar("Key", str, bytes)
 LAYOUT = "3"
@@ -198,7 +198,9 @@ def meta_of(
         view=view.name,
         version=view.version,
         join_keys=view.join_keys,
-        features=tuple(msgspec.structs.replace(feature, description="") for feature in view.features),
+        features=tuple(
+            msgspec.structs.replace(feature, description="", drift=DRIFT_LIMIT) for feature in view.features
+        ),
         ttl=view.ttl,
         as_of=as_of,
         synced_at=synced_at,

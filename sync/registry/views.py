@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
+from math import inf
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -12,9 +13,13 @@ from sync.registry.durations import parse_duration
 from sync.registry.manifest import Column, Macro, Manifest, Node
 from sync.registry.types import ScalarType, scalar_type, suits
 
-MODEL_KEYS = frozenset(["entity", "join_key", "created_timestamp", "ttl", "online", "owner", "shards", "sla"])
+MODEL_KEYS = frozenset(
+    ["entity", "join_key", "created_timestamp", "ttl", "online", "owner", "shards", "sla", "drift"]
+)
 MAX_SHARDS = 1024
-COLUMN_KEYS = frozenset(["default", "feature", "pii", "label", "owner"])
+COLUMN_KEYS = frozenset(["default", "feature", "pii", "label", "owner", "drift"])
+# Of the population stability index: above it a population is another (Siddiqi, Credit Risk Scorecards, 2006).
+DRIFT_LIMIT = 0.25
 
 
 class JoinKey(msgspec.Struct, frozen=True):
@@ -23,12 +28,15 @@ class JoinKey(msgspec.Struct, frozen=True):
 
 
 class Feature(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`drift`: how far its distribution may shift; None for any."""
+
     name: str
     type: ScalarType
     default: Any = None
     pii: bool = False
     label: bool = False
     description: str = ""
+    drift: float | None = DRIFT_LIMIT
 
 
 class FeatureView(msgspec.Struct, frozen=True):
@@ -162,7 +170,12 @@ def _feature_view(node: Node, lineage: str) -> FeatureView:
         latest=node.version is None or str(node.version) == str(node.latest_version),
         entities=entities,
         join_keys=join_keys,
-        features=_features(columns, {*join_key_names, event.name, created.name if created else ""}, where),
+        features=_features(
+            columns,
+            {*join_key_names, event.name, created.name if created else ""},
+            _drift(meta.get("drift"), DRIFT_LIMIT, f"{where}: meta.drift"),
+            where,
+        ),
         event_timestamp=event.name,
         created_timestamp=created.name if created else None,
         ttl=None if ttl is None else parse_duration(ttl, where=f"{where}: ttl"),
@@ -215,7 +228,9 @@ def _join_key(column: Column, where: str) -> JoinKey:
     return JoinKey(column.name, scalar)
 
 
-def _features(columns: dict[str, Column], reserved: set[str], where: str) -> tuple[Feature, ...]:
+def _features(
+    columns: dict[str, Column], reserved: set[str], drift: float | None, where: str
+) -> tuple[Feature, ...]:
     features = []
     for column in columns.values():
         settings, place = column.settings, f"{where}, column {column.name}"
@@ -239,6 +254,7 @@ def _features(columns: dict[str, Column], reserved: set[str], where: str) -> tup
                 pii=_flag(settings.get("pii"), False, f"{place}: meta.pii"),
                 label=_flag(settings.get("label"), False, f"{place}: meta.label"),
                 description=column.description,
+                drift=_drift(settings.get("drift"), drift, f"{place}: meta.drift"),
             )
         )
     if not features:
@@ -261,6 +277,19 @@ def _shards(value: object, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SHARDS:
         raise FsyncError(f"{where} is {value!r}; give a number from 1 to {MAX_SHARDS}")
     return value
+
+
+def _drift(value: object, default: float | None, where: str) -> float | None:
+    if value is None:
+        return default
+    if value is False:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < inf:
+        raise FsyncError(
+            f"{where} is {value!r}; give the largest population stability index that is none, "
+            f"such as {DRIFT_LIMIT}, or false"
+        )
+    return float(value)
 
 
 def _flag(value: object, default: bool, where: str) -> bool:

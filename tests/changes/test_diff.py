@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sync.changes.diff import Side, diff_views, population_stability_index
+from sync.changes.diff import Side, diff_views
 from sync.changes.diff_report import as_json, as_markdown
 from sync.errors import FsyncError
 from sync.registry.views import Feature, FeatureView, JoinKey
+from sync.warehouse.distribution import population_stability_index
 from sync.warehouse.duckdb import DuckDBWarehouse
 
 START = datetime(2026, 3, 1)
@@ -110,7 +111,7 @@ def test_equals_a_comparison_row_by_row(tolerance: float, connection: duckdb.Duc
         assert found.differs == (modified + found.added + found.removed > 0)
         for number, rows in enumerate((before, after)):
             share = sum(r[5] is None for r in rows) / len(rows) if rows else 0.0
-            assert found.features["tier"].nulls[number] == pytest.approx(share)
+            assert found.features["tier"].shift.nulls[number] == pytest.approx(share)
         assert "fsync diff" in as_markdown(found)
         assert as_json(found)["modified"] == modified
 
@@ -132,11 +133,11 @@ def test_distributions(connection: duckdb.DuckDBPyConnection) -> None:
     found = diff_views(
         DuckDBWarehouse(connection), "duckdb", Side("before", view("before")), Side("after", view("after"))
     )
-    assert found.features["score"].means == (49.5, 99.5)
+    assert found.features["score"].shift.means == (49.5, 99.5)
     # Of ten deciles the lower five are empty, and half of all is above the highest.
     high = (0.6 - 0.1) * log(0.6 / 0.1) + 5 * (1e-4 - 0.1) * log(1e-4 / 0.1)
-    assert found.features["score"].shift == pytest.approx(high, rel=0.15)
-    assert found.features["tier"].shift == 0
+    assert found.features["score"].shift.psi == pytest.approx(high, rel=0.15)
+    assert found.features["tier"].shift.psi == 0
     assert [example.kind for example in found.examples] == ["modified"] * 5
     assert found.examples[0].values == {"score": (0.0, 50.0)}
 

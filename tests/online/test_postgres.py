@@ -145,10 +145,20 @@ def test_only_changes_are_read_and_written(postgres: dict[str, Any], on_postgres
         execute(postgres, f"delete from {table} where sessions = 40")
 
 
+def test_the_same_drift_as_on_duckdb(arcade: Arcade, on_postgres: Arcade) -> None:
+    # Of these the columns hold the same in both.
+    views = ["player_activity", "player_day", "player_mode_skill", "odd_names"]
+    here, there = (one.store().drift(views, baseline="3d", as_of=AS_OF) for one in (arcade, on_postgres))
+    assert here == there
+    assert sum(len(one.features) for one in here) > 4
+
+
 def test_what_cannot_be_done_is_said(postgres: dict[str, Any], on_postgres: Arcade, tmp_path: Path) -> None:
     store = on_postgres.store()
     with pytest.raises(Exception, match="training sets on DuckDB and BigQuery only"):
         store.get_historical_features("select 'p1' as player_id", ["player_activity:sessions"]).table()
+    with pytest.raises(Exception, match="compares builds on DuckDB and BigQuery only"):
+        store.diff("player_activity@1", "player_activity@2")
     for broken, words in (
         ({"port": 1}, "postgres: .*refused"),
         ({"port": "many"}, "profiles.yml: target pg: 'many' is not"),

@@ -195,6 +195,15 @@ def test_a_changed_definition_rewrites_every_row(arcade: Arcade) -> None:
     assert arcade.stored("player_activity@2")["p1"]["sessions"] == 3
 
 
+def test_a_limit_of_drift_is_no_readers_business(arcade: Arcade) -> None:
+    arcade.store().sync(["player_activity"], as_of=AS_OF)
+    definition = arcade.client.hget("fsync:{arcade/player_activity@2}:meta", "definition")
+    with arcade.node("player_activity.v2") as node:
+        node["config"]["meta"]["drift"] = 0.1
+    arcade.store().sync(["player_activity"], as_of=AS_OF, full_refresh=True)
+    assert arcade.client.hget("fsync:{arcade/player_activity@2}:meta", "definition") == definition
+
+
 def test_a_dry_run_touches_nothing(arcade: Arcade) -> None:
     results = arcade.store().sync(dry_run=True, as_of=AS_OF)
     assert {(result.view, result.rows) for result in results} >= {("player_activity@2", 2), ("player_day", 1)}

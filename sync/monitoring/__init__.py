@@ -1,0 +1,1 @@
+"""The values served now, beside those served before or trained on."""
