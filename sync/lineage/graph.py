@@ -5,12 +5,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from sync.errors import FsyncError, did_you_mean
-from sync.lineage.trace import ROWS
 from sync.registry.manifest import Exposure
 from sync.registry.references import parse_feature
 from sync.registry.registry import Registry, check_feature
 from sync.registry.views import FeatureView
 from sync.sql.model import Model
+from sync.sql.trace import ROWS
 
 
 class Column(NamedTuple):

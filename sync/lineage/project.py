@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sync.lineage.graph import Column, Edges, Lineage
-from sync.lineage.trace import ROWS, Read, Trace, trace
 from sync.project import Project, Target
 from sync.registry.compiled import decode_project
 from sync.registry.manifest import ManifestFile
@@ -14,6 +13,7 @@ from sync.sql.model import Model
 from sync.sql.project import project_models
 from sync.sql.query import Query, Unreadable
 from sync.sql.read import SNAPSHOT_COLUMNS, read_queries
+from sync.sql.trace import ROWS, Read, Trace, trace
 
 
 def project_lineage(project: Project, target: Target, registry: Registry) -> Lineage:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from sync.lineage.graph import Column, Edges, Lineage
-from sync.lineage.trace import ROWS
 from sync.online.layout import view_keys
+from sync.sql.trace import ROWS
 
 
 def redis_key(lineage: Lineage, column: Column) -> str | None:

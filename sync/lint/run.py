@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from sync.lint.finding import Finding, Hit, Report
 from sync.lint.rules import CODES, RULES
 from sync.lint.rules.base import Rule
+from sync.lint.rules.personal_data import personal_parts
 from sync.lint.rules.unreadable import Unreadable as UnreadableRule
 from sync.lint.rules.waiver import WaiverFault
 from sync.lint.rules.whole_history import whole_history
@@ -44,7 +45,7 @@ def _faults(model: Model, query: "Query | Unreadable | None", judged: bool) -> l
 
 
 def _learn(model: Model, query: Query) -> None:
-    """What those that read it must know: columns, keys, labels, aggregates over all history."""
+    """What those that read it must know, from its columns to what is personal data."""
     names = query.outputs()
     if not model.is_snapshot:
         model.unique += output_sets(query, query.root)
@@ -52,6 +53,7 @@ def _learn(model: Model, query: Query) -> None:
     if model.event_timestamp is None and "event_timestamp" in names:
         model.event_timestamp = "event_timestamp"
     model.labels |= {name for name in names if _is_label(query, name)}
+    model.personal |= {name for name in personal_parts(query) if model.pii.get(name, True)}
 
 
 def _is_label(query: Query, name: str) -> bool:

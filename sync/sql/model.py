@@ -23,6 +23,11 @@ class Model:
     event_timestamp: str | None = None
     created_timestamp: str | None = None
     labels: frozenset[str] = frozenset()
+    # Whether columns are personal data by their YAML; and which are, by it or by what they are made of.
+    pii: dict[str, bool] = field(default_factory=dict)
+    personal: frozenset[str] = frozenset()
+    # Columns that are no features by their YAML.
+    unserved: frozenset[str] = frozenset()
     unique: list[frozenset[str]] = field(default_factory=list)
     is_feature: bool = False
     feeds_feature: bool = False

@@ -64,6 +64,8 @@ def project_models(project: Project, compiled: CompiledProject) -> dict[str, Mod
 
 def _base(node: Node) -> Model:
     columns = {column.name.lower(): (column.data_type or "") for column in node.columns.values()}
+    settings = {column.name.lower(): column.settings for column in node.columns.values()}
+    pii = {name: given["pii"] for name, given in settings.items() if isinstance(given.get("pii"), bool)}
     version = f".v{node.version}" if node.version is not None else ""
     meta = node.config.meta
     event = node.config.event_time or ("event_timestamp" if "event_timestamp" in columns else None)
@@ -76,9 +78,10 @@ def _base(node: Node) -> Model:
         keys=_keys(meta),
         event_timestamp=event.lower() if event else None,
         created_timestamp=created.lower() if isinstance(created, str) and created.isidentifier() else None,
-        labels=frozenset(
-            column.name.lower() for column in node.columns.values() if column.settings.get("label") is True
-        ),
+        labels=frozenset(name for name, given in settings.items() if given.get("label") is True),
+        pii=pii,
+        personal=frozenset(name for name, personal in pii.items() if personal),
+        unserved=frozenset(name for name, given in settings.items() if given.get("feature") is False),
     )
 
 

@@ -37,7 +37,7 @@ sources:
   - name: game
     tables:
       - name: orders
-        columns: [{name: player}, {name: item}, {name: at}, {name: state}, {name: loaded_at}]
+        columns: [{name: player, config: {meta: {pii: true}}}, {name: item}, {name: at}, {name: state}, {name: loaded_at}]
       - name: raw
   - name: files
     tables:
@@ -86,7 +86,7 @@ models:
       - {name: player_id, data_type: varchar}
       - {name: event_timestamp, data_type: timestamp}
       - {name: created_timestamp, data_type: timestamp}
-      - {name: spent, data_type: double}
+      - {name: spent, data_type: double, config: {meta: {pii: false}}}
       - {name: orders, data_type: bigint}
     versions:
       - v: 1
@@ -99,6 +99,9 @@ models:
 select labels.player_id, labels.churned, spend.spent
 from {{ ref('labels') }} as labels
 left join {{ ref('spend') }} as spend on labels.player_id = spend.player_id
+""",
+    "models/labels.yml": """
+models: [{name: labels, columns: [{name: churned, config: {meta: {feature: false}}}]}]
 """,
     "models/labels.sql": "select player_id, device is null as churned from {{ ref('stg_logins') }}",
     "snapshots/kept.yml": """
@@ -168,6 +171,14 @@ not followed: asks (its SQL cannot be rendered without dbt); {MADE_OF_ALL}
 not followed: of_raw (a pivot, or a star over what has no known columns); {MADE_OF_ALL}
 """
     )
+
+
+def test_what_yaml_says_of_columns(shop: Path) -> None:
+    models = FeatureStore(shop).lineage().models
+    assert models["source.shop.game.orders"].pii == {"player": True}
+    assert models["source.shop.game.orders"].personal == {"player"}
+    assert models["model.shop.spend.v2"].pii == {"spent": False}
+    assert models["model.shop.labels"].unserved == {"churned"}
 
 
 def test_a_sources_column(shop: Path) -> None:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import duckdb
 import pytest
 
-from sync.lineage.trace import Read, trace
 from sync.lint.run import lint
 from sync.sql.model import Model
 from sync.sql.query import Query, Unreadable
 from sync.sql.read import read_queries
+from sync.sql.trace import Read, trace
 
 TABLES = {
     "events": {

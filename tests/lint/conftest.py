@@ -65,6 +65,17 @@ def world() -> list[Model]:
             labels=frozenset(["churned"]),
         ),
         Model(
+            "people",
+            relation=("db", "main", "people"),
+            columns={
+                "player_id": "varchar",
+                "event_at": "timestamp",
+                "email": "varchar",
+                "level": "bigint",
+            },
+            personal=frozenset(["email"]),
+        ),
+        Model(
             "purchases",
             relation=("db", "main", "purchases"),
             columns={
@@ -111,6 +122,8 @@ class Case:
             is_feature=self.role == "feature",
             feeds_feature=self.role == "upstream",
             is_training=self.role == "training",
+            pii={"declared": False},
+            unserved=frozenset(["unserved"]),
         )
         return list(lint([*world(), model], self.dialect, frozenset(["case_view"])).findings)
 

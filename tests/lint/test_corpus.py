@@ -8,7 +8,7 @@ from sync.lint.rules import RULES
 from tests.lint.conftest import Case, read_cases
 
 CASES = read_cases()
-BY_SQL = {"FS001", "FS002", "FS003", "FS004", "FS005", "FS006", "FS007", "FS008"}
+BY_SQL = {"FS001", "FS002", "FS003", "FS004", "FS005", "FS006", "FS007", "FS008", "FS011"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.code} {case.name}")

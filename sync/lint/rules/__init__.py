@@ -5,6 +5,7 @@ from sync.lint.rules.base import Rule
 from sync.lint.rules.event_time import EventTime
 from sync.lint.rules.label_upstream import LabelUpstream
 from sync.lint.rules.look_ahead import LookAhead
+from sync.lint.rules.personal_data import PersonalData
 from sync.lint.rules.point_in_time import PointInTime
 from sync.lint.rules.random_values import RandomValues
 from sync.lint.rules.unreadable import Unreadable
@@ -23,5 +24,6 @@ RULES: tuple[type[Rule], ...] = (
     ArbitraryOrder,
     Unreadable,
     WaiverFault,
+    PersonalData,
 )
 CODES = frozenset(rule.code for rule in RULES)
