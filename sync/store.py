@@ -1,8 +1,8 @@
 """The library behind every command."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ from sync.instants import now, parse_instant
 from sync.project import Target, open_project, read_target
 from sync.registry.durations import parse_duration
 from sync.registry.manifest import ManifestFile
+from sync.registry.references import parse_view
 from sync.registry.registry import FeatureService, Registry, load_registry
 from sync.registry.views import FeatureView
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from sync.online.synchronize import Progress
     from sync.online.tokens import Token, TokenStore
     from sync.redis_server import RedisServer
+    from sync.stream.run import Step
     from sync.verify import Verification
 
 
@@ -198,12 +200,42 @@ class FeatureStore:
         from sync.frames import as_table
         from sync.online.connect import redis_failures
         from sync.online.push import push_rows
-        from sync.registry.references import parse_view
 
         found, table = self.registry.view(parse_view(view)), as_table(rows, "the rows to push")
         client = self._client
         with redis_failures(self.redis_url):
             return push_rows(client, self._engine, self.project.name, found, table)
+
+    def stream(
+        self,
+        view: str,
+        *,
+        log: str,
+        topic: str,
+        source: str | None = None,
+        keep: str = "2d",
+        every: str = "1s",
+    ) -> "Generator[Step, None, None]":
+        """Run a view's models over the last events of a log, for ever, and push the rows that change.
+
+        `log`: `kafka://host:9092` or `redis://host:6379/0`. `topic`: of Kafka, or the key of a Redis Stream.
+        Messages are JSON objects, rows of `source`; by default of the only one that the view rests on.
+        `keep`: how far back the models look; so much is read again at the start. `every`: how often they run
+        at most.
+        """
+        from sync.stream.log import open_log
+        from sync.stream.models import live_view
+        from sync.stream.run import Stream
+
+        kept, pause = parse_duration(keep, where="keep"), parse_duration(every, where="every")
+        found = self._current_registry().view(parse_view(view))
+        client = self._client
+        with (
+            live_view(self.project, self.target, found, source) as live,
+            closing(open_log(log, topic, now() - kept)) as opened,
+        ):
+            url, name = self.redis_url, self.project.name
+            yield from Stream(name, found, live, opened, url, client, self._engine, kept, pause).steps()
 
     def verify(self, select: Sequence[str] = (), *, sample: int | None = 1000) -> "list[Verification]":
         """Compare Redis with a point-in-time join at the instant of each view's last sync.
@@ -267,7 +299,6 @@ class FeatureStore:
         `against` is the build before, the project's target the one after.
         """
         from sync.changes.diff import Side, diff_views
-        from sync.registry.references import parse_view
         from sync.warehouse.open import open_warehouse
         from sync.warehouse.other import other_build
 

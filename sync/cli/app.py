@@ -15,6 +15,7 @@ from sync.cli.plan import plan
 from sync.cli.redis import redis_app
 from sync.cli.serve import serve
 from sync.cli.status import status
+from sync.cli.stream import stream
 from sync.cli.token import token_app
 from sync.cli.verify import verify
 from sync.cli.views import views
@@ -31,6 +32,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(online)
+app.command()(stream)
 app.command()(verify)
 app.command()(status)
 app.command()(drift)

@@ -1,6 +1,6 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -143,6 +143,14 @@ def open_duckdb(project: Project, target: Target, engine: Engine | None = None) 
         connection.close()
         if suits and attached:
             suits.detach(attached)
+
+
+@contextmanager
+def scratch_duckdb(project: Project, target: Target) -> Iterator[duckdb.DuckDBPyConnection]:
+    """One in memory, set up as the target's."""
+    with closing(duckdb.connect()) as connection:
+        _configure(connection, project, target)
+        yield connection
 
 
 def _open(location: str, engine: Engine | None) -> tuple[duckdb.DuckDBPyConnection, str | None]:

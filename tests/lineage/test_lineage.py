@@ -37,7 +37,12 @@ sources:
   - name: game
     tables:
       - name: orders
-        columns: [{name: player, config: {meta: {pii: true}}}, {name: item}, {name: at}, {name: state}, {name: loaded_at}]
+        columns:
+          - {name: player, config: {meta: {pii: true}}}
+          - {name: item}
+          - {name: at}
+          - {name: state}
+          - {name: loaded_at}
       - name: raw
   - name: files
     tables:

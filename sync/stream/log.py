@@ -1,0 +1,48 @@
+"""A log of events that can be read again from an instant on: a Kafka topic or a Redis Stream."""
+
+from typing import NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+from sync.errors import FsyncError, did_you_mean
+
+# Of one read.
+MESSAGES = 20_000
+FORMS = "kafka://host:9092 (several with commas) or redis://host:6379/0"
+
+
+class Batch(NamedTuple):
+    """Messages and when each came to the log, µs."""
+
+    values: list[bytes]
+    arrived: list[int]
+
+
+class EventLog(Protocol):
+    @property
+    def caught_up(self) -> bool:
+        """Whether all was read that stood there when it was opened."""
+
+    def read(self, seconds: float) -> Batch:
+        """What comes next, waiting so long for it. Raises LogUnavailable, and may then be called again."""
+
+    def close(self) -> None: ...
+
+
+class LogUnavailable(FsyncError):
+    """The log cannot be read for the moment."""
+
+
+def open_log(url: str, topic: str, since: int) -> EventLog:
+    """`topic`: of Kafka, or the key of a Redis Stream. `since`: the instant to begin at, µs."""
+    scheme = urlsplit(url).scheme
+    if scheme == "kafka":
+        from sync.stream.kafka import KafkaLog
+
+        return KafkaLog(url, topic, since)
+    if scheme in ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"):
+        from sync.stream.redis_stream import RedisStreamLog
+
+        return RedisStreamLog(url, topic, since)
+    raise FsyncError(
+        f"cannot read events from '{url}'{did_you_mean(scheme, ['kafka', 'redis'])}; write {FORMS}"
+    )
