@@ -1,9 +1,8 @@
 """A log of events that can be read again from an instant on: a Kafka topic or a Redis Stream."""
 
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-from sync.errors import FsyncError, did_you_mean
+from sync.errors import FsyncError
 
 # Of one read.
 MESSAGES = 20_000
@@ -30,19 +29,3 @@ class EventLog(Protocol):
 
 class LogUnavailable(FsyncError):
     """The log cannot be read for the moment."""
-
-
-def open_log(url: str, topic: str, since: int) -> EventLog:
-    """`topic`: of Kafka, or the key of a Redis Stream. `since`: the instant to begin at, µs."""
-    scheme = urlsplit(url).scheme
-    if scheme == "kafka":
-        from sync.stream.kafka import KafkaLog
-
-        return KafkaLog(url, topic, since)
-    if scheme in ("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel"):
-        from sync.stream.redis_stream import RedisStreamLog
-
-        return RedisStreamLog(url, topic, since)
-    raise FsyncError(
-        f"cannot read events from '{url}'{did_you_mean(scheme, ['kafka', 'redis'])}; write {FORMS}"
-    )

@@ -18,7 +18,8 @@ import redis
 from sync import FeatureStore, FsyncError
 from sync.instants import now
 from sync.redis_server import RedisServer
-from sync.stream.log import Batch, open_log
+from sync.stream.log import Batch
+from sync.stream.open import open_log
 from sync.stream.run import Step
 from tests.stream.test_live import order
 
