@@ -137,6 +137,12 @@ class _Populations:
         rows = f"read_parquet('{str(training.path).replace(chr(39), chr(39) * 2)}')"
         names = [training.columns[f"{view.reference}:{one.name}"] for one in self._features]
         types = dict(self._tables.schema(f"select * from {rows}"))
+        has_times = any(feature.type in TIMES for feature in self._features)
+        for name in [*names, *([training.timestamp] if has_times else [])]:
+            if name not in types:
+                raise FsyncError(
+                    f"{training.path} has no column {name} any more, which {view.reference} is compared by"
+                )
         for name, feature in zip(names, self._features, strict=True):
             found = scalar_type(types[name])
             if found != feature.type and not {found, feature.type} <= NUMERIC:

@@ -10,7 +10,7 @@ from sync.online.connect import RedisUnavailable, redis_failures
 from sync.online.push import push_rows
 from sync.registry.views import FeatureView
 from sync.stream.live import Added, LiveView
-from sync.stream.log import EventLog, LogUnavailable
+from sync.stream.log import Batch, EventLog, LogUnavailable
 
 # Time alone may bring a row into effect.
 LONGEST_WAIT = 60.0
@@ -56,7 +56,7 @@ class Stream(NamedTuple):
             except LogUnavailable as error:
                 yield Step(error=str(error))
                 time.sleep(RETRY_SECONDS)
-                continue
+                batch = Batch([], [])
             if batch.values:
                 added = _sum(added, self.live.add(batch))
                 newest, due = max(newest, *batch.arrived), True

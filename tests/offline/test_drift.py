@@ -288,6 +288,28 @@ def test_a_training_set_of_another_definition(arcade: Arcade, training_set: Path
     )
 
 
+def test_a_training_set_that_lost_a_column(arcade: Arcade, training_set: Path) -> None:
+    options = ("--as-of", "2024-03-20", "--baseline", str(training_set))
+    whole = pyarrow.parquet.read_table(training_set)
+    pyarrow.parquet.write_table(whole.drop_columns(["at", "player_id"]), training_set)
+    assert arcade.fsync("drift", *options).exit_code == 1
+    pyarrow.parquet.write_table(whole.drop_columns(["player_activity_v2__sessions"]), training_set)
+    assert "has no column player_activity_v2__sessions any more" in fails(arcade, *options)
+
+
+def test_a_training_set_that_lost_its_instants_tells_no_ages(arcade: Arcade, tmp_path: Path) -> None:
+    spine = pyarrow.table({"item_id": [1], "event_timestamp": [datetime(2024, 3, 8)]})
+    made = arcade.store().get_historical_features(spine, ["every_type:born", "every_type:small"])
+    path = tmp_path / "items.parquet"
+    made.write_parquet(path)
+    options = ("--as-of", "2024-03-08", "--baseline", str(path))
+    assert arcade.fsync("drift", *options).exit_code == 0
+    pyarrow.parquet.write_table(made.to_arrow().drop_columns(["event_timestamp"]), path)
+    assert "has no column event_timestamp any more, which every_type is compared by" in fails(
+        arcade, *options
+    )
+
+
 def fails(arcade: Arcade, *options: str) -> str:
     result = arcade.fsync("drift", *options)
     assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
