@@ -1,6 +1,6 @@
 """`fsync drift` of a view of 12 features, against reading its newest rows once, as a dry run of a sync does.
 
-    scripts/bench/drift.py [--entities 1000000] [--runs 3]
+scripts/bench/drift.py [--entities 1000000] [--runs 3]
 """
 
 import argparse
@@ -26,7 +26,9 @@ def timed(run: Callable[[], Any]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--entities", type=int, default=1_000_000)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()

@@ -40,7 +40,7 @@ def stream(
     target: Target = None,
     redis_url: RedisUrl = None,
 ) -> None:
-    """Keep a view in Redis current with a log of events: its own models, run over the last of them."""
+    """Keep a view current with a Kafka topic or a Redis Stream: its own models over the last events."""
     signal.signal(signal.SIGTERM, _end)
     store = open_store(project_dir, profiles_dir, profile, target, redis_url)
     report = _json_line if json else _Lines().tell

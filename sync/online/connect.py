@@ -27,6 +27,7 @@ _HINTS = {
     "LOADING": "is still loading its data; try again in a moment",
     "CLUSTERDOWN": "is a Cluster of which some slots are served by nobody",
 }
+GIVEN = "--redis-url or FSYNC_REDIS_URL"
 _SETTINGS: dict[str, Any] = {
     "socket_connect_timeout": 5,
     "socket_timeout": 60,
@@ -34,7 +35,7 @@ _SETTINGS: dict[str, Any] = {
 }
 
 
-def connect(url: str) -> Any:
+def connect(url: str, given: str = GIVEN) -> Any:
     """A client whose answer to PING was seen: redis.Redis, or RedisCluster where the server is of a Cluster.
 
     `redis://`, `rediss://` (TLS; `?ssl_ca_certs=FILE`), `unix://`, and for Sentinels
@@ -46,7 +47,7 @@ def connect(url: str) -> Any:
         raise RedisUnavailable(
             f"'{redact(url)}' is not a Redis URL ({error}); write redis://host:6379/0"
         ) from None
-    with redis_failures(url):
+    with redis_failures(url, given):
         client.ping()
         mode = _mode(client)
         if mode == "sentinel":
@@ -100,7 +101,8 @@ def _mode(client: "redis.Redis") -> str:
 
 
 @contextmanager
-def redis_failures(url: str) -> Iterator[None]:
+def redis_failures(url: str, given: str = GIVEN) -> Iterator[None]:
+    """Raises RedisUnavailable with words for a person. `given`: where the URL stands."""
     where = f"Redis at {redact(url)}"
     try:
         yield
@@ -113,9 +115,7 @@ def redis_failures(url: str) -> Iterator[None]:
     except redis.TimeoutError:
         raise RedisUnavailable(f"{where} does not answer in time") from None
     except redis.ConnectionError as error:
-        raise RedisUnavailable(
-            f"cannot reach {where} ({str(error).rstrip('.')}); check --redis-url or FSYNC_REDIS_URL"
-        ) from None
+        raise RedisUnavailable(f"cannot reach {where} ({str(error).rstrip('.')}); check {given}") from None
     except (
         redis.exceptions.MovedError,
         redis.exceptions.AskError,

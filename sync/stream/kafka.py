@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from sync.errors import FsyncError
 from sync.instants import now
-from sync.stream.log import FORMS, MESSAGES, Batch, LogUnavailable
+from sync.stream.log import FORMS, MESSAGES, Batch, LogUnavailable, without_settings
 
 try:
     from confluent_kafka import TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
@@ -22,7 +22,7 @@ class KafkaLog:
     def __init__(self, url: str, topic: str, since: int) -> None:
         parsed = urlsplit(url)
         if not parsed.netloc or parsed.path.strip("/"):
-            raise FsyncError(f"'{url}' names no broker; write {FORMS}")
+            raise FsyncError(f"'{without_settings(url)}' names no broker; write {FORMS}")
         self._where = f"Kafka at {parsed.netloc}"
         settings: dict[str, Any] = {
             "bootstrap.servers": parsed.netloc,

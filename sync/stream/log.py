@@ -3,6 +3,7 @@
 from typing import NamedTuple, Protocol
 
 from sync.errors import FsyncError
+from sync.online.connect import redact
 
 # Of one read.
 MESSAGES = 20_000
@@ -29,3 +30,8 @@ class EventLog(Protocol):
 
 class LogUnavailable(FsyncError):
     """The log cannot be read for the moment."""
+
+
+def without_settings(url: str) -> str:
+    """To be shown: a password may stand in the URL, or among its settings."""
+    return redact(url.partition("?")[0])

@@ -3,7 +3,7 @@
 from urllib.parse import urlsplit
 
 from sync.errors import FsyncError, did_you_mean
-from sync.stream.log import FORMS, EventLog
+from sync.stream.log import FORMS, EventLog, without_settings
 
 
 def open_log(url: str, topic: str, since: int) -> EventLog:
@@ -17,6 +17,5 @@ def open_log(url: str, topic: str, since: int) -> EventLog:
         from sync.stream.redis_stream import RedisStreamLog
 
         return RedisStreamLog(url, topic, since)
-    raise FsyncError(
-        f"cannot read events from '{url}'{did_you_mean(scheme, ['kafka', 'redis'])}; write {FORMS}"
-    )
+    meant = did_you_mean(scheme, ["kafka", "redis"])
+    raise FsyncError(f"cannot read events from '{without_settings(url)}'{meant}; write {FORMS}")

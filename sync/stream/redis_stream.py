@@ -6,13 +6,15 @@ from sync.errors import FsyncError
 from sync.online.connect import RedisUnavailable, connect, redis_failures
 from sync.stream.log import MESSAGES, Batch, LogUnavailable
 
+GIVEN = "--from"
+
 
 class RedisStreamLog:
     def __init__(self, url: str, topic: str, since: int) -> None:
         self._url, self._topic = url, topic
-        self._client = connect(url)
+        self._client = connect(url, GIVEN)
         self._last = f"{max(since // 1000 - 1, 0)}-{2**64 - 1}"
-        with redis_failures(url):
+        with redis_failures(url, GIVEN):
             try:
                 newest = self._client.xrevrange(topic, count=1)
             except redis.ResponseError as error:
@@ -26,7 +28,7 @@ class RedisStreamLog:
 
     def read(self, seconds: float) -> Batch:
         try:
-            with redis_failures(self._url):
+            with redis_failures(self._url, GIVEN):
                 # To block for no time would be for ever.
                 streams = self._client.xread(
                     {self._topic: self._last}, count=MESSAGES, block=max(int(seconds * 1000), 1)

@@ -235,14 +235,16 @@ def test_a_broker_or_topic_that_is_not_there(kafka: tuple[str, Send]) -> None:
     for wrong, words in (
         ("kafka://127.0.0.1:1", "Kafka at 127.0.0.1:1: Failed to get metadata"),
         ("kafka://", "names no broker; write kafka://host:9092"),
-        (f"{url}/topic", "names no broker"),
+        (f"{url}/topic?sasl.password=secret", f"'{url}/topic' names no broker"),
+        ("kafak://me:secret@host?sasl.password=secret", "'kafak://me:***@host'"),
         (f"{url}?retries.of.mine=1", 'No such configuration property: "retries.of.mine"'),
         ("kafak://host", "cannot read events from 'kafak://host' (did you mean 'kafka'?)"),
-        ("redis://127.0.0.1:1", "cannot reach Redis at redis://127.0.0.1:1"),
+        ("redis://127.0.0.1:1", "; check --from"),
     ):
         with pytest.raises(FsyncError) as caught:
             open_log(wrong, TOPIC, 0)
         assert words in str(caught.value)
+        assert "secret" not in str(caught.value)
 
 
 def command(shop: Path, *arguments: str) -> "subprocess.Popen[str]":
