@@ -112,10 +112,9 @@ def until(holds: Callable[[], bool], seconds: float = 30) -> None:
 
 @pytest.fixture
 def cluster(start: Start) -> list[Server]:
-    """Three primaries that share the slots."""
-    nodes = [
-        start("--cluster-enabled", "yes", "--save", "", "--cluster-node-timeout", "2000") for _ in range(3)
-    ]
+    """Three primaries that share the slots. One that gives all of its own away stays a primary."""
+    settings = ["--cluster-enabled", "yes", "--cluster-allow-replica-migration", "no"]
+    nodes = [start(*settings, "--save", "", "--cluster-node-timeout", "2000") for _ in range(3)]
     addresses = [f"127.0.0.1:{node.port}" for node in nodes]
     subprocess.run(
         ["redis-cli", "--cluster", "create", *addresses, "--cluster-yes"], check=True, capture_output=True
