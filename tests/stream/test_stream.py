@@ -230,8 +230,11 @@ def test_a_topic_is_read_from_an_instant_on(kafka: tuple[str, Send], store: Feat
         assert next(steps).events == 1
 
 
-def test_a_broker_or_topic_that_is_not_there(kafka: tuple[str, Send]) -> None:
+def test_a_broker_or_topic_that_is_not_there(
+    kafka: tuple[str, Send], monkeypatch: pytest.MonkeyPatch
+) -> None:
     url, _ = kafka
+    monkeypatch.setattr("sync.stream.kafka.SECONDS", 1)
     for wrong, words in (
         ("kafka://127.0.0.1:1", "Kafka at 127.0.0.1:1: Failed to get metadata"),
         ("kafka://", "names no broker; write kafka://host:9092"),
