@@ -95,6 +95,12 @@ def test_bins_have_names_and_the_one_that_moved_most_is_told() -> None:
     assert shift("float", [None], [1.0]).bins == [Bin("NULL", 1.0, 0.0), Bin("any", 0.0, 1.0)]
 
 
+def test_null_takes_no_place_among_the_commonest() -> None:
+    words = [f"{n:02}" for n in range(CATEGORIES)]
+    found = shift("string", [None] * 5 + words * 2 + ["rare"], ["rare"])
+    assert {one.name for one in found.bins} == {*words, "NULL", "other"}
+
+
 @pytest.mark.parametrize(("bins", "quantile"), [(2, 10.828), (5, 18.467), (11, 29.588), (21, 45.315)])
 def test_the_noise_is_chi_squared(bins: int, quantile: float) -> None:
     """Quantiles for 0.999 from the table in NIST's Engineering Statistics Handbook, 1.3.6.7.4."""
