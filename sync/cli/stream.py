@@ -67,7 +67,7 @@ class _Lines:
 
     def __init__(self) -> None:
         self._events = self._rows = 0
-        self._told = 0.0
+        self._told = float("-inf")
 
     def tell(self, step: "Step") -> None:
         if step.error:
