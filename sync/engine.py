@@ -42,15 +42,21 @@ class Engine:
     def attach(self, path: str, name: str) -> duckdb.DuckDBPyConnection:
         """A connection for which the file's tables come first, to be read until `detach`."""
         cursor = self.cursor()
-        cursor.execute(f"attach '{path.replace(chr(39), chr(39) * 2)}' as {_quoted(name)} (read_only)")
-        cursor.execute(f"use {_quoted(name)}")
+        cursor.execute(f"attach {text_literal(path)} as {quoted(name)} (read_only)")
+        cursor.execute(f"use {quoted(name)}")
         return cursor
 
     def detach(self, name: str) -> None:
         """The file is closed, once the connections to it are."""
         with self.cursor() as cursor:
-            cursor.execute(f"detach database if exists {_quoted(name)}")
+            cursor.execute(f"detach database if exists {quoted(name)}")
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
+    """A name in DuckDB's SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def text_literal(value: str) -> str:
+    """A text in DuckDB's SQL."""
+    return "'" + value.replace("'", "''") + "'"

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import duckdb
 import pyarrow
 
+from sync.engine import quoted
 from sync.errors import FsyncError
 from sync.instants import to_text
 from sync.offline.historical import HistoricalFeatures, Options
@@ -86,10 +87,10 @@ def verify_view(
     with duckdb.connect(":memory:") as connection:
         connection.execute("set TimeZone = 'UTC'")
         connection.register("asked", expected)
-        values = [f"{_quoted(column)} as f{i}" for i, column in enumerate(columns[:-1])]
+        values = [f"{quoted(column)} as f{i}" for i, column in enumerate(columns[:-1])]
         connection.execute(
             f"create table expected as select {_key_sql(view)} as key, {', '.join(values)}, "
-            f"{_quoted(columns[-1])} as age from asked"
+            f"{quoted(columns[-1])} as age from asked"
         )
         _read_actual(connection, client, project.name, meta, sampled=keys is not None)
         if _comparable(client, project.name, view).synced_at != meta.synced_at:
@@ -124,7 +125,7 @@ def _sample(
     share = -(-sample // len(shards))
     fields = [field.decode() for keys in shards for field in client.hrandfield(keys.rows, share) or []]
     parts = [split_entity_key(field) if len(view.join_keys) > 1 else [field] for field in fields]
-    names = [_quoted(key.name) for key in view.join_keys]
+    names = [quoted(key.name) for key in view.join_keys]
     with open_warehouse(project, target) as warehouse, duckdb.connect(":memory:") as connection:
         view_columns(view, warehouse)
         own = ", ".join(warehouse.quote(key.name) for key in view.join_keys)
@@ -266,8 +267,4 @@ def _examples(
 
 
 def _key_sql(view: FeatureView) -> str:
-    return entity_key_sql([key.type for key in view.join_keys], [_quoted(key.name) for key in view.join_keys])
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return entity_key_sql([key.type for key in view.join_keys], [quoted(key.name) for key in view.join_keys])

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from statistics import median, quantiles
@@ -24,7 +25,7 @@ import redis
 from sync import FeatureStore
 from sync.instants import now
 from sync.redis_server import RedisServer
-from sync.stream.log import Batch
+from sync.stream.log import MESSAGES, Batch
 from sync.stream.models import live_view
 
 ROOT = Path(__file__).parents[2]
@@ -64,11 +65,11 @@ def open_project(folder: Path, redis_url: str) -> FeatureStore:
     return FeatureStore(ROOT, redis_url=redis_url)
 
 
-def timed(run: "object", runs: int = 3) -> float:
+def timed(run: Callable[[], object], runs: int = 3) -> float:
     seconds = []
     for _ in range(runs):
         start = time.perf_counter()
-        run()  # type: ignore[operator]
+        run()
         seconds.append(time.perf_counter() - start)
     return median(seconds)
 
@@ -77,8 +78,8 @@ def models(store: FeatureStore, texts: list[bytes]) -> None:
     view = store.registry.views["player_realtime"]
     with live_view(store.project, store.target, view, None) as live:
         start = time.perf_counter()
-        for place in range(0, len(texts), 20_000):
-            part = texts[place : place + 20_000]
+        for place in range(0, len(texts), MESSAGES):
+            part = texts[place : place + MESSAGES]
             live.add(Batch(part, [now()] * len(part)))
         added = time.perf_counter() - start
         run = timed(lambda: live.changed(now()))

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sync.errors import FsyncError
+from sync.registry.types import NUMERIC
 from sync.registry.views import FeatureView
-from sync.warehouse.distribution import NUMERIC, Distributions, Shift
+from sync.warehouse.distribution import Distributions, Shift
 from sync.warehouse.latest import view_columns
 from sync.warehouse.warehouse import Warehouse
 

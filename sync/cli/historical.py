@@ -14,6 +14,7 @@ from sync.cli.options import (
     open_store,
     print_json,
 )
+from sync.words import counted
 
 if TYPE_CHECKING:
     from sync.offline.historical import HistoricalFeatures
@@ -99,8 +100,8 @@ def historical(
     if json:
         print_json({"file": str(out), "rows": rows, "seconds": seconds, **result.metadata})
         return
-    count = "1 row" if rows == 1 else f"{rows:,} rows"
-    columns = "1 column" if len(result.columns) == 1 else f"{len(result.columns)} columns"
+    count = counted(rows, "row")
+    columns = counted(len(result.columns), "column")
     typer.echo(f"{out}: {count}, {columns} added, {seconds:.2f} s")
 
 
@@ -113,5 +114,5 @@ def _tell_cost(result: "HistoricalFeatures", json: bool) -> None:
         print_json({"columns": result.columns, "estimate": None if cost is None else cost._asdict()})
         return
     price = "nothing is billed here" if cost is None else f"would read {cost}"
-    columns = "1 column" if len(result.columns) == 1 else f"{len(result.columns)} columns"
+    columns = counted(len(result.columns), "column")
     typer.echo(f"{columns} would be added; {price}")

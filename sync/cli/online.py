@@ -16,6 +16,7 @@ from sync.cli.options import (
     open_store,
     print_json,
 )
+from sync.words import counted
 
 if TYPE_CHECKING:
     from sync.online.run import SyncResult
@@ -95,9 +96,11 @@ def _summary(result: "SyncResult") -> str:
     if result.estimate:
         return f"{result.view}: would read {result.estimate}"
     if result.dry_run:
-        return f"{result.view}: {_count(result.rows)} to serve"
+        return f"{result.view}: {counted(result.rows, 'row')} to serve"
     speed = result.rows / result.seconds if result.seconds else 0
-    parts = [f"{_count(result.rows)} ({result.full})"] if result.full else [f"{result.written:,} changed"]
+    parts = (
+        [f"{counted(result.rows, 'row')} ({result.full})"] if result.full else [f"{result.written:,} changed"]
+    )
     if result.removed:
         parts.append(f"{result.removed:,} expired")
     if result.kept:
@@ -105,7 +108,3 @@ def _summary(result: "SyncResult") -> str:
     parts.append(f"{result.entities:,} online")
     parts.append(f"{result.seconds:.2f} s" + (f" ({speed:,.0f} rows/s)" if result.full else ""))
     return f"{result.view}: {', '.join(parts)}"
-
-
-def _count(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows:,} rows"

@@ -8,6 +8,7 @@ import typer
 
 from sync.cli.failures import fail, note
 from sync.cli.options import Json, Profile, ProfilesDir, ProjectDir, RedisUrl, Target, open_store
+from sync.words import counted
 
 if TYPE_CHECKING:
     from sync.stream.run import Step
@@ -74,18 +75,14 @@ class _Lines:
             fail(f"{step.error}; trying again")
             return
         if step.refused:
-            note(f"fsync: {_count(step.refused, 'message')} refused: {step.fault}")
+            note(f"fsync: {counted(step.refused, 'message')} refused: {step.fault}")
         self._events += step.events
         self._rows += step.written
         if time.monotonic() - self._told >= SECONDS_PER_LINE:
             self._told = time.monotonic()
             behind = "" if step.behind is None else f", {step.behind:.1f} s behind"
             typer.echo(
-                f"{_count(self._events, 'event')}, {_count(self._rows, 'row')} written; "
-                f"models {step.seconds:.2f} s over {_count(step.kept, 'event')}{behind}"
+                f"{counted(self._events, 'event')}, {counted(self._rows, 'row')} written; "
+                f"models {step.seconds:.2f} s over {counted(step.kept, 'event')}{behind}"
             )
             self._events = self._rows = 0
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import duckdb
 import msgspec
 
+from sync.engine import text_literal
 from sync.errors import FsyncError
 from sync.lint.known import Root, instant_sql, roots
 from sync.registry.manifest import Manifest, ManifestFile
@@ -138,8 +139,8 @@ def _copy_sources(upstream: list[Root], plan: Plan) -> None:
     with _connect(plan.file) as connection:
         connection.execute(f"create schema if not exists {SOURCES}")
         if plan.warehouse is not None:
-            connection.execute(f"attach {_text(plan.warehouse)} as fsync_origin (read_only)")
-        connection.execute(f"set file_search_path = {_text(plan.project)}")
+            connection.execute(f"attach {text_literal(plan.warehouse)} as fsync_origin (read_only)")
+        connection.execute(f"set file_search_path = {text_literal(plan.project)}")
         for root in upstream:
             if root.kind == "source":
                 is_query = "'" in root.relation or "(" in root.relation
@@ -187,10 +188,6 @@ def _connect(path: Path) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(str(path))
     connection.execute("set TimeZone = 'UTC'")
     return connection
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 if __name__ == "__main__":

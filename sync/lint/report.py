@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from sync.lint.finding import Finding, Report
+from sync.words import counted
 
 if TYPE_CHECKING:
     from sync.lint.time_travel import Difference, TimeTravel
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
 def as_text(report: Report) -> str:
     lines = [f"{one.file}:{one.line}: {one.code} {one.severity}: {one.message}" for one in report.findings]
-    models = "1 model" if report.models == 1 else f"{report.models:,} models"
+    models = counted(report.models, "model")
     return "\n".join([*lines, f"{models}: {_count(report)}"])
 
 
@@ -47,15 +48,13 @@ def _property(text: str) -> str:
 
 
 def travel_as_text(travel: "TimeTravel") -> str:
-    lines = [f"{travel.view} as of {instant}: {_rows(rows)}" for instant, rows in travel.compared.items()]
+    lines = [
+        f"{travel.view} as of {instant}: {counted(rows, 'row')}" for instant, rows in travel.compared.items()
+    ]
     if not travel.differing:
         return "\n".join([*lines, "the same then and now"])
     lines += [_difference(one) for one in travel.differences]
-    return "\n".join([*lines, f"{_rows(travel.differing)} not the same then and now"])
-
-
-def _rows(number: int) -> str:
-    return "1 row" if number == 1 else f"{number:,} rows"
+    return "\n".join([*lines, f"{counted(travel.differing, 'row')} not the same then and now"])
 
 
 def _difference(one: "Difference") -> str:

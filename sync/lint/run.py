@@ -53,7 +53,8 @@ def _learn(model: Model, query: Query) -> None:
     if model.event_timestamp is None and "event_timestamp" in names:
         model.event_timestamp = "event_timestamp"
     model.labels |= {name for name in names if _is_label(query, name)}
-    model.personal |= {name for name in personal_parts(query) if model.pii.get(name, True)}
+    model.personal_parts = personal_parts(query)
+    model.personal |= {name for name in model.personal_parts if model.pii.get(name, True)}
 
 
 def _is_label(query: Query, name: str) -> bool:

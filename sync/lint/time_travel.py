@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sync.engine import quoted
 from sync.errors import FsyncError
 from sync.lint.known import instant_sql
 from sync.lint.rebuild import Plan, Travelled
@@ -138,8 +139,8 @@ class _Sides:
         self.rows = int(connection.execute("select count(*) from then_side_rows").fetchone()[0])
 
     def _side(self, side: str) -> str:
-        event, created = instant_sql(_quoted(self._view.event_timestamp)), self._view.created_timestamp
-        known = event if created is None else f"coalesce({instant_sql(_quoted(created))}, {event})"
+        event, created = instant_sql(quoted(self._view.event_timestamp)), self._view.created_timestamp
+        known = event if created is None else f"coalesce({instant_sql(quoted(created))}, {event})"
         relation = self._view.relation.partition(".")[2]
         return (
             f"select *, {event} as _event, {known} as _known, greatest({event}, {known}) as _available "
@@ -147,8 +148,8 @@ class _Sides:
         )
 
     def _numbered(self, side: str, until: str) -> str:
-        keys = ", ".join(map(_quoted, self._keys))
-        features = ", ".join(map(_quoted, self._features))
+        keys = ", ".join(map(quoted, self._keys))
+        features = ", ".join(map(quoted, self._features))
         return (
             "select *, row_number() over "
             f"(partition by {keys}, _event, _known order by {features}) as _number "
@@ -156,7 +157,7 @@ class _Sides:
         )
 
     def _joined(self) -> str:
-        names = [*map(_quoted, self._keys), "_event", "_known", "_number"]
+        names = [*map(quoted, self._keys), "_event", "_known", "_number"]
         same = " and ".join(f"a.{name} is not distinct from b.{name}" for name in names)
         unequal = " or ".join(self._unequal(name) for name in self._features)
         return (
@@ -165,7 +166,7 @@ class _Sides:
         )
 
     def _unequal(self, feature: str) -> str:
-        name = _quoted(feature)
+        name = quoted(feature)
         kind = next(one.type for one in self._view.features if one.name == feature)
         if kind == "float":
             # Sums of floats are added in any order.
@@ -179,9 +180,9 @@ class _Sides:
         return int(self._connection.execute(f"select count(*) {self._joined()}").fetchone()[0])
 
     def differences(self) -> Iterator[Difference]:
-        keys = ", ".join(f"cast(coalesce(a.{k}, b.{k}) as varchar)" for k in map(_quoted, self._keys))
+        keys = ", ".join(f"cast(coalesce(a.{k}, b.{k}) as varchar)" for k in map(quoted, self._keys))
         values = ", ".join(
-            f"({self._unequal(name)}), cast(a.{_quoted(name)} as varchar), cast(b.{_quoted(name)} as varchar)"
+            f"({self._unequal(name)}), cast(a.{quoted(name)} as varchar), cast(b.{quoted(name)} as varchar)"
             for name in self._features
         )
         event = "strftime(coalesce(a._event, b._event), '%Y-%m-%dT%H:%M:%SZ')"
@@ -199,7 +200,3 @@ class _Sides:
                 unequal, then, now = rest[len(self._keys) + 3 * position :][:3]
                 if unequal:
                     yield Difference(self._instant, key, event_timestamp, feature, then, now)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

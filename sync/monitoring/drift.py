@@ -8,20 +8,18 @@ from typing import NamedTuple
 
 import duckdb
 
-from sync.engine import Engine
+from sync.engine import Engine, quoted, text_literal
 from sync.errors import FsyncError
 from sync.instants import DAY, parse_instant, to_text
 from sync.offline.training_set import TrainingSet, read_training_set
 from sync.registry.durations import parse_duration
 from sync.registry.registry import Registry
-from sync.registry.types import ScalarType, scalar_type
+from sync.registry.types import NUMERIC, TIMES, ScalarType, scalar_type
 from sync.registry.views import Feature, FeatureView
-from sync.warehouse.distribution import NUMERIC, Distributions, Shift
+from sync.warehouse.distribution import Distributions, Shift
 from sync.warehouse.duckdb import DuckDBWarehouse
 from sync.warehouse.latest import Counts, Latest
 from sync.warehouse.warehouse import Warehouse
-
-TIMES = frozenset(["date", "timestamp"])
 
 
 class FeatureDrift(NamedTuple):
@@ -95,22 +93,19 @@ def view_drift(
     view: FeatureView, warehouse: Warehouse, engine: Engine, baseline: int | TrainingSet, as_of: int
 ) -> ViewDrift:
     """Raises FsyncError where the view is not as its contract says, or not as it was trained on."""
-    features = list(view.features) if isinstance(baseline, int) else baseline.features(view)
     with closing(engine.cursor()) as cursor:
-        populations = _Populations(cursor, features)
         if isinstance(baseline, int):
+            populations = _Populations(cursor, view.features)
             populations.serve("before", view, warehouse, baseline)
+            before, redefined = to_text(baseline), None
         else:
+            populations = _Populations(cursor, baseline.features(view))
             populations.read("before", view, baseline)
+            before, redefined = baseline.path.name, baseline.fingerprints[view.reference] != view.fingerprint
         populations.serve("after", view, warehouse, as_of)
-        return ViewDrift(
-            view.reference,
-            to_text(baseline) if isinstance(baseline, int) else baseline.path.name,
-            to_text(as_of),
-            populations.rows(),
-            populations.drifts(),
-            None if isinstance(baseline, int) else baseline.fingerprints[view.reference] != view.fingerprint,
-        )
+        rows = populations.rows()
+        drifts = populations.drifts() if all(rows) else []
+    return ViewDrift(view.reference, before, to_text(as_of), rows, drifts, redefined)
 
 
 class _Populations:
@@ -133,8 +128,7 @@ class _Populations:
             into = f"insert into {table}"
 
     def read(self, table: str, view: FeatureView, training: TrainingSet) -> None:
-        quote = self._tables.quote
-        rows = f"read_parquet('{str(training.path).replace(chr(39), chr(39) * 2)}')"
+        rows = f"read_parquet({text_literal(str(training.path))})"
         names = [training.columns[f"{view.reference}:{one.name}"] for one in self._features]
         types = dict(self._tables.schema(f"select * from {rows}"))
         has_times = any(feature.type in TIMES for feature in self._features)
@@ -150,8 +144,8 @@ class _Populations:
                     f"{training.path} holds {view.reference}:{feature.name} as {types[name].lower()}, "
                     f"the view as {feature.type}; make the training set anew"
                 )
-        columns = [quote(name) for name in names]
-        at = f"epoch_us(cast({quote(training.timestamp)} as timestamp))"
+        columns = [quoted(name) for name in names]
+        at = f"epoch_us(cast({quoted(training.timestamp)} as timestamp))"
         self._cursor.execute(f"create temp table {table} as select {self._values(columns, at)} from {rows}")
 
     def rows(self) -> tuple[int, int]:
@@ -161,8 +155,6 @@ class _Populations:
         return before, after
 
     def drifts(self) -> list[FeatureDrift]:
-        if not all(self.rows()):
-            return []
         distributions = Distributions(self._tables, "duckdb", "before", "after")
         return [
             FeatureDrift(one, distributions.shift(f"v{number}", _compared_as(one)))

@@ -3,16 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sync.monitoring.drift import TIMES, FeatureDrift, ViewDrift
+from sync.monitoring.drift import FeatureDrift, ViewDrift
+from sync.registry.types import TIMES
 from sync.warehouse.distribution import STABLE
+from sync.words import counted
 
 HEADER = ("feature", "psi", "limit", "null", "after", "mean", "after", "moved most", "")
 
 
 def populations(found: ViewDrift) -> str:
     before, after = found.rows
-    then = f"{_entities(before)} at" if found.redefined is None else f"{_count(before, 'row', 'rows')} of"
-    line = f"{found.view}: {then} {found.before}, {_entities(after)} at {found.after}"
+    then = (
+        f"{counted(before, 'entity', 'entities')} at"
+        if found.redefined is None
+        else f"{counted(before, 'row')} of"
+    )
+    line = f"{found.view}: {then} {found.before}, {counted(after, 'entity', 'entities')} at {found.after}"
     if not (before and after):
         return f"{line}: nothing to compare"
     return f"{line}; defined otherwise since" if found.redefined else line
@@ -24,7 +30,7 @@ def as_rows(views: Sequence[ViewDrift]) -> list[tuple[str, ...]]:
 
 def summary(views: Sequence[ViewDrift]) -> str:
     features = [one for view in views for one in view.features]
-    of = _count(len(features), "feature", "features")
+    of = counted(len(features), "feature")
     return f"{sum(one.drifted for one in features):,} of {of} drifted"
 
 
@@ -43,14 +49,6 @@ def as_json(views: Sequence[ViewDrift]) -> dict[str, Any]:
             for view in views
         ]
     }
-
-
-def _entities(number: int) -> str:
-    return _count(number, "entity", "entities")
-
-
-def _count(number: int, one: str, several: str) -> str:
-    return f"{number:,} {one if number == 1 else several}"
 
 
 def _as_json(one: FeatureDrift) -> dict[str, Any]:

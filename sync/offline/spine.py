@@ -15,7 +15,7 @@ from sync.errors import FsyncError, did_you_mean
 from sync.frames import as_table
 from sync.registry.manifest import RELATIONS
 from sync.registry.references import parse_view
-from sync.registry.types import scalar_type
+from sync.registry.types import TIMES, scalar_type
 from sync.registry.views import FeatureView
 
 FILES = (".parquet", ".pq", ".csv")
@@ -137,7 +137,7 @@ def check_spine(
                     f"{key.type}; cast it"
                 )
     column = find_column(spine, names, timestamp, "name the spine's timestamp by --timestamp")
-    if scalar_type(columns[column]) not in ("timestamp", "date"):
+    if scalar_type(columns[column]) not in TIMES:
         raise FsyncError(f"{spine}: column {column} is {columns[column]}; it must be a timestamp or a date")
     taken = {name.lower(): name for name in names}
     for feature, reference in features.items():

@@ -1,6 +1,7 @@
 import pyarrow
 
 from sync.instants import DAY, now, to_text
+from sync.words import counted
 
 PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
@@ -22,7 +23,7 @@ class Watch:
     def warnings(self, as_known_at: int | None) -> list[str]:
         found = []
         if self._without:
-            rows = "1 row" if self._without == 1 else f"{self._without:,} rows"
+            rows = counted(self._without, "row")
             found.append(f"{rows} of the spine without a timestamp: no features there")
         if as_known_at is None and self._latest > now():
             found.append(

@@ -17,7 +17,7 @@ from sync.online.layout import ViewKeys, ViewMeta
 from sync.online.pipe import packed
 from sync.online.read import read_meta
 from sync.online.render import Renderer
-from sync.registry.types import ScalarType, scalar_type
+from sync.registry.types import TIMES, ScalarType, scalar_type
 from sync.registry.views import FeatureView
 from sync.warehouse.duckdb import DuckDBWarehouse
 
@@ -118,7 +118,7 @@ def _shaped(view: FeatureView, connection: duckdb.DuckDBPyConnection, created: i
             raise FsyncError(f"{view.reference}: the rows have no column {name}")
 
     def micros(name: str) -> str:
-        if scalar_type(types[name]) not in ("timestamp", "date"):
+        if scalar_type(types[name]) not in TIMES:
             raise FsyncError(f"{view.reference}: {name} is {types[name]}; it must be a timestamp")
         return warehouse.micros(warehouse.quote(name), warehouse.time_kind(types[name]))
 

@@ -15,6 +15,7 @@ from sync.instants import END
 from sync.online import layout
 from sync.online.entity_key import entity_key_sql
 from sync.registry.views import FeatureView
+from sync.words import counted
 
 ROWS_PER_BATCH = 25_000
 _TIME = -1
@@ -184,7 +185,7 @@ class Renderer:
         return entity_key_sql([key.type for key in keys], [f"k{i}" for i in range(len(keys))])
 
     def _unservable(self, position: int, count: int, example: str) -> FsyncError:
-        view, rows = self._view, "1 row" if count == 1 else f"{count:,} rows"
+        view, rows = self._view, counted(count, "row")
         if position == _TIME:
             return FsyncError(
                 f"{view.reference}: the event or created timestamp of {rows} lies outside "

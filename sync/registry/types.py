@@ -5,6 +5,8 @@ from typing import Literal, cast
 
 ScalarType = Literal["integer", "float", "decimal", "boolean", "string", "date", "timestamp"]
 
+NUMERIC: frozenset[ScalarType] = frozenset(["integer", "float", "decimal"])
+TIMES: frozenset[ScalarType] = frozenset(["date", "timestamp"])
 _NAMES: dict[ScalarType, str] = {
     "integer": "tinyint smallint integer int bigint hugeint utinyint usmallint uinteger ubigint uhugeint "
     "int1 int2 int4 int8 int16 int32 int64 int128 long short byteint signed",

@@ -11,7 +11,7 @@ import msgspec
 from sync.errors import FsyncError, did_you_mean
 from sync.registry.durations import parse_duration
 from sync.registry.manifest import Column, Macro, Manifest, Node
-from sync.registry.types import ScalarType, scalar_type, suits
+from sync.registry.types import TIMES, ScalarType, scalar_type, suits
 
 MODEL_KEYS = frozenset(
     ["entity", "join_key", "created_timestamp", "ttl", "online", "owner", "shards", "sla", "drift"]
@@ -155,7 +155,7 @@ def _feature_view(node: Node, lineage: str) -> FeatureView:
     if meta.get("created_timestamp") is not None:
         created = _column(columns, meta["created_timestamp"], f"{where}: meta.created_timestamp")
     for role, column in (("event_time", event), ("created_timestamp", created)):
-        if column is not None and scalar_type(column.data_type or "") not in ("timestamp", "date"):
+        if column is not None and scalar_type(column.data_type or "") not in TIMES:
             raise FsyncError(
                 f"{where}: {role} {column.name} is {column.data_type}; it must be a timestamp or a date"
             )

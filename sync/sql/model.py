@@ -26,6 +26,8 @@ class Model:
     # Whether columns are personal data by their YAML; and which are, by it or by what they are made of.
     pii: dict[str, bool] = field(default_factory=dict)
     personal: frozenset[str] = frozenset()
+    # Of columns that are made of personal data, of which.
+    personal_parts: dict[str, list[str]] = field(default_factory=dict)
     # Columns that are no features by their YAML.
     unserved: frozenset[str] = frozenset()
     unique: list[frozenset[str]] = field(default_factory=list)

@@ -92,9 +92,13 @@ def _keys(meta: dict[str, Any]) -> tuple[str, ...]:
     return tuple(str(key).lower() for key in keys)
 
 
-def _relation(text: str) -> tuple[str, ...]:
+def is_of_files(relation_name: str) -> bool:
     """A source read from files has a path for a name, and none in SQL."""
-    if "'" in text or "(" in text:
+    return "'" in relation_name or "(" in relation_name
+
+
+def _relation(text: str) -> tuple[str, ...]:
+    if is_of_files(text):
         return ()
     return tuple((quoted or bare).lower() for quoted, bare in PART.findall(text))
 

@@ -1,12 +1,14 @@
 """The newest rows of a view over the last events of a log, in a DuckDB in memory."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import NamedTuple
 
 import duckdb
 import pyarrow
 from msgspec.structs import replace
 
+from sync.engine import quoted, text_literal
 from sync.errors import FsyncError
 from sync.registry.views import FeatureView
 from sync.stream.log import Batch
@@ -34,7 +36,7 @@ class LiveView:
     ) -> None:
         self._connection, self._view, self._columns = connection, view, columns
         self._warehouse = DuckDBWarehouse(connection)
-        self._row = ", ".join(f"{self._quoted(name)} {data_type}" for name, data_type in columns.items())
+        self._row = ", ".join(f"{quoted(name)} {data_type}" for name, data_type in columns.items())
         connection.execute(f"create table {EVENTS} ({self._row}, {ARRIVED} bigint)")
         connection.execute(f"create view {SOURCE} as select * exclude ({ARRIVED}) from {EVENTS}")
         self._has_pushed = False
@@ -43,13 +45,22 @@ class LiveView:
         """Messages are JSON objects of the source's columns; other members of theirs are left out."""
         given = {"value": pyarrow.array(batch.values, pyarrow.binary()), "arrived": batch.arrived}
         self._connection.register("given", pyarrow.table(given))
+        self._connection.execute(self._read)
+        self._connection.execute(
+            f"insert into {EVENTS} select unnest(event), arrived from read where fault is null"
+        )
+        refused, fault = self._warehouse.row("select count(fault), min(fault) from read")
+        return Added(len(batch.values) - refused, refused, fault)
+
+    @cached_property
+    def _read(self) -> str:
+        """Of messages, each with what is wrong with it."""
         faults = "\n".join(
-            f"when {self._unsuited(number, name)} then {_text(f'its {name} does not suit the source')}"
+            f"when {self._unsuited(number, name)} then {text_literal(f'its {name} does not suit the source')}"
             for number, name in enumerate(self._columns, 1)
         )
         paths = ", ".join(map(_path, self._columns))
-        self._connection.execute(
-            f"""create or replace temp table read as
+        return f"""create or replace temp table read as
             with texts as (select try_cast(try(decode(value)) as json) as text, arrived from given),
             events as (
                 select *, try_cast(text as struct({self._row})) as event, json_type(text, [{paths}]) as kinds
@@ -64,12 +75,6 @@ class LiveView:
                     {faults}
                 end as fault
             from events"""
-        )
-        self._connection.execute(
-            f"insert into {EVENTS} select unnest(event), arrived from read where fault is null"
-        )
-        refused, fault = self._warehouse.row("select count(fault), min(fault) from read")
-        return Added(len(batch.values) - refused, refused, fault)
 
     def _unsuited(self, number: int, name: str) -> str:
         """A cast makes a struct without values of what is none."""
@@ -78,7 +83,7 @@ class LiveView:
             return f"{found} not in ('ARRAY', 'NULL')"
         if data_type.startswith(("STRUCT", "MAP")):
             return f"{found} not in ('OBJECT', 'NULL')"
-        return f"event.{self._quoted(name)} is null and {found} <> 'NULL'"
+        return f"event.{quoted(name)} is null and {found} <> 'NULL'"
 
     def forget(self, before: int) -> int:
         """Events that arrived before an instant, µs, once they are a tenth; how many are left."""
@@ -115,7 +120,7 @@ class LiveView:
 
     def _named(self) -> str:
         """The columns of `Latest`, as the view calls them."""
-        view, quoted = self._view, self._quoted
+        view = self._view
         names = [f"k{n} as {quoted(key.name)}" for n, key in enumerate(view.join_keys)]
         names += [f"f{n} as {quoted(feature.name)}" for n, feature in enumerate(view.features)]
         names.append(f"make_timestamp(e) as {quoted(view.event_timestamp)}")
@@ -123,13 +128,6 @@ class LiveView:
             names.append(f"make_timestamp(c) as {quoted(view.created_timestamp)}")
         return ", ".join(names)
 
-    def _quoted(self, name: str) -> str:
-        return self._warehouse.quote(name)
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
 
 def _path(name: str) -> str:
-    return _text('$."' + name.replace('"', '\\"') + '"')
+    return text_literal('$."' + name.replace('"', '\\"') + '"')

@@ -6,15 +6,16 @@ from typing import Any
 
 import duckdb
 
+from sync.engine import quoted
 from sync.errors import FsyncError, did_you_mean
 from sync.project import Project, Target
 from sync.registry.compiled import CompiledNode, CompiledProject, decode_project
 from sync.registry.manifest import ManifestFile, Node
 from sync.registry.rendered import ModelRenderer
 from sync.registry.views import FeatureView
-from sync.sql.project import upstream
+from sync.sql.project import is_of_files, upstream
 from sync.stream.live import SOURCE, LiveView
-from sync.warehouse.duckdb import DuckDBWarehouse, scratch_duckdb
+from sync.warehouse.duckdb import scratch_duckdb
 from sync.warehouse.open import open_warehouse
 from sync.warehouse.warehouse import Warehouse
 
@@ -33,8 +34,9 @@ def live_view(project: Project, target: Target, view: FeatureView, source: str |
     file = ManifestFile(project.target_path / "manifest.json")
     file.check_target(target)
     compiled = decode_project(file, target)
-    above = upstream(compiled.models, {view.model}) | {view.model}
-    models = {name: node for name, node in compiled.models.items() if name in above}
+    models = compiled.models
+    above = upstream(models, {view.model}) | {view.model}
+    models = {name: node for name, node in models.items() if name in above}
     streamed = _source(compiled, models, view, source)
     with scratch_duckdb(project, target) as connection:
         with open_warehouse(project, target) as warehouse:
@@ -87,8 +89,8 @@ def _copy(
     if node is None or not node.get("relation_name"):
         return
     relation = str(node["relation_name"])
-    if relation.startswith("'") or "(" in relation:
-        return  # Files, which SQL reads where they lie.
+    if is_of_files(relation):
+        return  # SQL reads them where they lie.
     _make_schema(connection, node)
     with warehouse.arrow(f"select * from {relation}") as batches:
         connection.register("copied", batches)
@@ -116,8 +118,7 @@ def _create_view(
 
 
 def _make_schema(connection: duckdb.DuckDBPyConnection, node: dict[str, Any]) -> None:
-    quote = DuckDBWarehouse(connection).quote
     database = str(node["database"])
     if database.lower() != "memory":
-        connection.execute(f"attach if not exists ':memory:' as {quote(database)}")
-    connection.execute(f"create schema if not exists {quote(database)}.{quote(str(node['schema']))}")
+        connection.execute(f"attach if not exists ':memory:' as {quoted(database)}")
+    connection.execute(f"create schema if not exists {quoted(database)}.{quoted(str(node['schema']))}")

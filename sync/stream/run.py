@@ -49,7 +49,7 @@ class Stream(NamedTuple):
 
     def steps(self) -> Iterator[Step]:
         """For ever. The first step comes when all that stood in the log was read."""
-        added, newest, due, last = Added(0, 0, None), 0, False, time.monotonic()
+        added, newest, last = Added(0, 0, None), 0, time.monotonic()
         while True:
             try:
                 batch = self.log.read(self.every / 1e6)
@@ -59,9 +59,9 @@ class Stream(NamedTuple):
                 batch = Batch([], [])
             if batch.values:
                 added = _sum(added, self.live.add(batch))
-                newest, due = max(newest, *batch.arrived), True
+                newest = max(newest, *batch.arrived)
             waited = time.monotonic() - last
-            if not self.log.caught_up or not (due or waited > LONGEST_WAIT) or waited < self.every / 1e6:
+            if not self.log.caught_up or not (newest or waited > LONGEST_WAIT) or waited < self.every / 1e6:
                 continue
             last = time.monotonic()
             kept = self.live.forget(now() - self.keep)
@@ -84,7 +84,7 @@ class Stream(NamedTuple):
                 time.monotonic() - last,
                 (now() - newest) / 1e6 if newest else None,
             )
-            added, newest, due = Added(0, 0, None), 0, False
+            added, newest = Added(0, 0, None), 0
 
 
 def _sum(one: Added, other: Added) -> Added:

@@ -6,10 +6,9 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 from sync.errors import FsyncError
-from sync.registry.types import ScalarType
+from sync.registry.types import NUMERIC, ScalarType
 from sync.warehouse.warehouse import Warehouse
 
-NUMERIC = frozenset(["integer", "float", "decimal"])
 # An empty bin counts as this share, so that the index stays finite.
 SMALLEST_SHARE = 1e-4
 CATEGORIES = 20

@@ -8,7 +8,7 @@ import duckdb
 from pyarrow import RecordBatchReader, Table
 
 from sync.arrow import arrow_reader
-from sync.engine import Engine
+from sync.engine import Engine, quoted, text_literal
 from sync.errors import FsyncError
 from sync.instants import DAY, END, to_datetime
 from sync.project import Project, Target
@@ -43,7 +43,7 @@ class DuckDBWarehouse:
         return "zoned" if data_type.upper() in ("TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ") else "naive"
 
     def quote(self, identifier: str) -> str:
-        return '"' + identifier.replace('"', '""') + '"'
+        return quoted(identifier)
 
     def literal(self, instant: int, kind: TimeKind) -> str:
         if kind == "date":
@@ -89,7 +89,7 @@ class DuckDBWarehouse:
         if not path.exists():
             raise FsyncError(f"there is no DuckDB file at {path}")
         with _failures():
-            self._connection.execute(f"attach {_text(str(path))} as {name} (read_only)")
+            self._connection.execute(f"attach {text_literal(str(path))} as {name} (read_only)")
         return name
 
     @contextmanager
@@ -108,16 +108,14 @@ class DuckDBWarehouse:
 
 
 def _scan(path: Path, types: Mapping[str, str]) -> str:
-    name = _text(str(path))
+    name = text_literal(str(path))
     if path.suffix.lower() != ".csv":
         return f"read_parquet({name})"
-    typed = ", ".join(f"{_text(column)}: {_text(data_type)}" for column, data_type in types.items())
+    typed = ", ".join(
+        f"{text_literal(column)}: {text_literal(data_type)}" for column, data_type in types.items()
+    )
     # The whole file settles the types of the other columns, not a sample of it.
     return f"read_csv({name}, header = true, delim = ',', sample_size = -1, types = {{{typed}}})"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
 
 
 @contextmanager
@@ -210,7 +208,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, attachment: dict[str, Any], p
     path = str(attachment["path"])
     location = path if ":" in path.split("/")[0] else str(project.directory / path)
     alias = f' as "{attachment["alias"]}"' if attachment.get("alias") else ""
-    connection.execute(f"attach '{location.replace(chr(39), chr(39) * 2)}'{alias} (read_only)")
+    connection.execute(f"attach {text_literal(location)}{alias} (read_only)")
 
 
 @contextmanager

@@ -11,32 +11,23 @@ import pyarrow.parquet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sync.engine import Engine
-from sync.instants import DAY, from_datetime
+from sync.instants import from_datetime
 from sync.monitoring.drift import view_drift
-from sync.registry.views import Feature, FeatureView, JoinKey
+from sync.registry.views import Feature, JoinKey
 from sync.warehouse.duckdb import DuckDBWarehouse
 from tests.conftest import Arcade
+from tests.sync.test_latest import VIEW as LATEST
 
 START = datetime(2024, 3, 1)
-VIEW = FeatureView(
-    name="v",
-    version=None,
-    latest=True,
-    entities=("player",),
+VIEW = replace(
+    LATEST,
     join_keys=(JoinKey("player_id", "string"),),
     features=(Feature("x", "integer"), Feature("seen", "timestamp"), Feature("tier", "string")),
     event_timestamp="event_at",
     created_timestamp="created_at",
-    ttl=2 * DAY,
-    online=True,
-    description="",
-    owner=None,
-    deprecation_date=None,
-    relation="rows",
-    model="model.p.v",
-    checksum="",
 )
 HOURS = st.integers(0, 96)
 ROWS = st.lists(

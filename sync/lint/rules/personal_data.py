@@ -36,7 +36,7 @@ class PersonalData(Rule):
         if not model.is_feature:
             return
         told = {*model.keys, *model.times, *model.unserved, *model.pii}
-        for name, parts in personal_parts(query).items():
+        for name, parts in model.personal_parts.items():
             if name not in told:
                 _, projection = next(projections(query.root, name))
                 yield Hit(
